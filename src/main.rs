@@ -1,0 +1,3 @@
+//! Parse, logging, run, exit code.
+
+fn main() {}

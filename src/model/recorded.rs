@@ -1,0 +1,413 @@
+//! What the manifest remembers: one row a place, with the names it was given and
+//! the products on disk. Pure data; `store` reads and writes it.
+//!
+//! Paths are never stored. A row keeps the names of what it claims in its parent's
+//! folder, and a path is the chain of those names up to the source: renaming a
+//! folder changes one row, whatever hangs below it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::change::Failure;
+use super::{
+    Channel, ContentHash, Edited, Format, Object, PlaceKey, PlaceToken, RelPath, SourceName,
+};
+
+/// The whole manifest, in memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Every place ever mirrored and not yet forgotten.
+    pub places: BTreeMap<PlaceKey, PlaceRow>,
+    /// Per source.
+    pub sources: BTreeMap<SourceName, SourceRow>,
+}
+
+/// What is remembered of a source.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRow {
+    /// What the config entry resolved to, see [`super::tree::RemoteSource::root`].
+    pub root: String,
+    /// When a walk last listed every parent without error, seconds since 1970.
+    #[serde(default)]
+    pub full_walk_secs: Option<i64>,
+}
+
+/// A name that a place claims in its parent's folder.
+///
+/// Written `dir`, `docx`, `csv`, `link:docx`, `link:dir`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub enum Slot {
+    /// The folder that holds its children (a Drive folder's own).
+    Dir,
+    /// A file of one format, or the side folder of a format with several files
+    /// (`Title.sheets`, `Title.tables`).
+    Product(Format),
+    /// A symlink to a target's product.
+    LinkTo(Format),
+    /// A symlink to a target's folder.
+    LinkToDir,
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dir => f.write_str("dir"),
+            Self::Product(format) => write!(f, "{format}"),
+            Self::LinkTo(format) => write!(f, "link:{format}"),
+            Self::LinkToDir => f.write_str("link:dir"),
+        }
+    }
+}
+
+impl From<Slot> for String {
+    fn from(slot: Slot) -> Self {
+        slot.to_string()
+    }
+}
+
+impl TryFrom<String> for Slot {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let format = |word: &str| {
+            serde_json::from_value::<Format>(serde_json::Value::from(word))
+                .map_err(|_| format!("unknown slot {text:?}"))
+        };
+        match text.as_str() {
+            "dir" => Ok(Self::Dir),
+            "link:dir" => Ok(Self::LinkToDir),
+            word => match word.strip_prefix("link:") {
+                Some(word) => format(word).map(Self::LinkTo),
+                None => format(word).map(Self::Product),
+            },
+        }
+    }
+}
+
+/// One file of a place: a slot, and in a side folder the part (sheet or table id).
+///
+/// Written `docx` or `csv/0b12`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct ProductKey {
+    /// Which name it stands under.
+    pub slot: Slot,
+    /// The sheet or table, for a file in a side folder.
+    pub part: Option<String>,
+}
+
+impl ProductKey {
+    /// The only file of a slot.
+    pub fn whole(slot: Slot) -> Self {
+        Self { slot, part: None }
+    }
+
+    /// One file of a side folder.
+    pub fn part(slot: Slot, part: impl Into<String>) -> Self {
+        Self { slot, part: Some(part.into()) }
+    }
+}
+
+impl From<ProductKey> for String {
+    fn from(key: ProductKey) -> Self {
+        match key.part {
+            None => key.slot.to_string(),
+            Some(part) => format!("{}/{part}", key.slot),
+        }
+    }
+}
+
+impl TryFrom<String> for ProductKey {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once('/') {
+            None => Ok(Self::whole(Slot::try_from(text)?)),
+            Some((slot, part)) => Ok(Self::part(Slot::try_from(slot.to_owned())?, part)),
+        }
+    }
+}
+
+/// A place's row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceRow {
+    /// What stands there.
+    pub object: Object,
+    /// A shortcut's target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<Object>,
+    /// The title its names were made from.
+    pub title: String,
+    /// The place whose folder it stands in, same source; `None` for the source's own.
+    pub parent: Option<PlaceToken>,
+    /// See [`super::tree::Node::created_secs`].
+    pub created_secs: i64,
+    /// Where to open it in a browser.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The edit time the last listing showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Edited>,
+    /// Whether it is still there.
+    #[serde(default)]
+    pub state: PlaceState,
+    /// Full walks in a row that did not list it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub absent_walks: u32,
+    /// The stem given, with its suffix if it got one: a slot added later uses it too.
+    pub stem: String,
+    /// The names given, each one component of the parent's folder. Kept also while a
+    /// product could not be fetched yet, so that nobody else takes the name.
+    #[serde(default)]
+    pub names: BTreeMap<Slot, String>,
+    /// What is on disk.
+    #[serde(default)]
+    pub products: BTreeMap<ProductKey, ProductRow>,
+    /// Why a format has no current product, and when that was asked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outcomes: BTreeMap<Format, Outcome>,
+    /// Slots that wait in the state folder in the middle of a swap, by the name they
+    /// have there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parked: BTreeMap<Slot, String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// Whether a place still exists, as far as is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "lowercase")]
+pub enum PlaceState {
+    /// Listed.
+    #[default]
+    Live,
+    /// Merely unreadable for this identity.
+    Hidden {
+        /// When that was asked last, seconds since 1970.
+        asked_secs: i64,
+    },
+    /// Confirmed deleted, or left its sources.
+    Gone {
+        /// When that was found out, seconds since 1970.
+        since_secs: i64,
+    },
+    /// The config no longer covers it.
+    Orphaned,
+}
+
+/// A product on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductRow {
+    /// The file's name in the side folder, for a part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_name: Option<String>,
+    /// Bytes (of a symlink: of its text).
+    pub size: u64,
+    /// Hash of the bytes (of a symlink: of its text).
+    pub blake3: ContentHash,
+    /// mtime as set on disk, seconds since 1970.
+    pub mtime_secs: i64,
+    /// A symlink's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// What was seen of the object before these bytes were fetched.
+    pub stamp: Stamp,
+}
+
+/// The object's edit times and revision as seen before a fetch began.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Edit time per channel, seconds since 1970.
+    #[serde(default)]
+    pub times: BTreeMap<Channel, i64>,
+    /// The server's clock at the observation the copy was made from.
+    #[serde(default)]
+    pub seen_secs: i64,
+    /// docx `revision_id`, sheet and bitable `revision`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
+}
+
+/// What a stamp says about an edit time shown now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moved {
+    /// Same time, and old enough when it was seen.
+    No,
+    /// No time known for this channel, but this one is older than the copy.
+    Baseline,
+    /// Another time.
+    Yes,
+    /// Same time, but it was too young when seen to exclude an edit in the same second.
+    Unsettled,
+}
+
+impl Stamp {
+    /// A stamp for a fetch that follows an observation.
+    pub fn of(edited: Option<Edited>, revision: Option<i64>) -> Self {
+        Self {
+            times: edited.iter().map(|e| (e.channel, e.at_secs)).collect(),
+            seen_secs: edited.map_or(0, |e| e.seen_secs),
+            revision,
+        }
+    }
+
+    /// Compares an edit time with what was seen, like channel with like.
+    pub fn compare(&self, now: Edited) -> Moved {
+        let settled = |at: i64| at + Edited::SETTLED_AFTER_SECS <= self.seen_secs;
+        match self.times.get(&now.channel) {
+            Some(&at) if at != now.at_secs => Moved::Yes,
+            Some(&at) if settled(at) => Moved::No,
+            Some(_) => Moved::Unsettled,
+            None if settled(now.at_secs) => Moved::Baseline,
+            None => Moved::Yes,
+        }
+    }
+}
+
+/// Why a format of a place has no current product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The class of reason, which decides when it is asked again.
+    pub why: Why,
+    /// What the service or the disk said.
+    pub failure: Failure,
+    /// What was seen of the object before the attempt.
+    pub stamp: Stamp,
+    /// When, seconds since 1970.
+    pub at_secs: i64,
+    /// The `max_size` in force, for [`Why::TooLarge`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
+
+/// Classes of reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// The identity may not read it. Asked again when the edit time moves, after 7
+    /// days, or with `--retry-failed`.
+    Forbidden,
+    /// The service has no export for this type. Not asked until the object changes.
+    Unsupported,
+    /// Above `max_size`. Not asked until the object or the limit changes.
+    TooLarge,
+    /// The service refuses this object (too large to export, hidden blocks …). Not
+    /// asked until the object changes, or with `--retry-failed`.
+    Refused,
+    /// A file that the manifest does not know stands on the wanted path.
+    Blocked,
+    /// Anything that may pass. Asked again next run.
+    Failed,
+}
+
+impl Why {
+    /// True where the place was wanted and has no current copy, so that a run with
+    /// it exits 2 (forbidden ones only without `allow_forbidden`).
+    pub fn is_want(self) -> bool {
+        !matches!(self, Self::Unsupported | Self::TooLarge)
+    }
+}
+
+/// Where something stands: in the copy, or parked in the state folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Loc {
+    /// Below the mirror's root.
+    Mirror(RelPath),
+    /// Below `staging/parked` of the state folder, in the middle of a swap.
+    Parked(RelPath),
+}
+
+impl Loc {
+    fn join(&self, name: &str) -> Option<Self> {
+        match self {
+            Self::Mirror(path) => path.join(name).ok().map(Self::Mirror),
+            Self::Parked(path) => path.join(name).ok().map(Self::Parked),
+        }
+    }
+
+    /// The path inside the mirror, if it is there.
+    pub fn in_mirror(&self) -> Option<&RelPath> {
+        match self {
+            Self::Mirror(path) => Some(path),
+            Self::Parked(_) => None,
+        }
+    }
+}
+
+impl Recorded {
+    /// The folder that holds the children of a place, or the source's own for `None`.
+    ///
+    /// `None` where a row on the way has no folder, which a sound manifest never has.
+    pub fn folder(&self, source: &SourceName, place: Option<&PlaceToken>) -> Option<Loc> {
+        match place {
+            None => RelPath::new(source.as_str()).ok().map(Loc::Mirror),
+            Some(token) => self.slot(&PlaceKey::new(source, token), Slot::Dir),
+        }
+    }
+
+    /// Where a slot of a place stands. `None` where the place has no such slot.
+    pub fn slot(&self, key: &PlaceKey, slot: Slot) -> Option<Loc> {
+        let row = self.places.get(key)?;
+        if let Some(parked) = row.parked.get(&slot) {
+            return RelPath::new(parked.as_str()).ok().map(Loc::Parked);
+        }
+        self.folder(&key.source, row.parent.as_ref())?.join(row.names.get(&slot)?)
+    }
+
+    /// Where a recorded product stands.
+    pub fn product(&self, key: &PlaceKey, product: &ProductKey) -> Option<Loc> {
+        let slot = self.slot(key, product.slot)?;
+        match &self.places.get(key)?.products.get(product)?.part_name {
+            None => Some(slot),
+            Some(name) => slot.join(name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_and_products_survive_their_text() {
+        for text in ["dir", "docx", "csv/0b12", "link:docx", "link:dir", "file", "url"] {
+            let key = ProductKey::try_from(text.to_owned()).unwrap();
+            assert_eq!(String::from(key), text);
+        }
+        assert!(ProductKey::try_from("exe".to_owned()).is_err());
+    }
+
+    #[test]
+    fn an_edit_time_counts_as_moved_only_against_its_own_channel() {
+        let seen = |channel, at_secs| Edited { channel, at_secs, seen_secs: 2000 };
+        let stamp = Stamp {
+            times: BTreeMap::from([(Channel::Wiki, 900), (Channel::Metas, 998)]),
+            seen_secs: 1000,
+            revision: None,
+        };
+        let cases = [
+            (seen(Channel::Wiki, 900), Moved::No, "same time, settled"),
+            (seen(Channel::Wiki, 901), Moved::Yes, "another time"),
+            (seen(Channel::Wiki, 899), Moved::Yes, "an older time is another one too"),
+            (seen(Channel::Metas, 998), Moved::Unsettled, "2 s old when it was seen"),
+            (
+                seen(Channel::Drive, 995),
+                Moved::Baseline,
+                "first time on this channel, before the copy",
+            ),
+            (
+                seen(Channel::Drive, 996),
+                Moved::Yes,
+                "first time on this channel, maybe after the copy",
+            ),
+        ];
+        for (now, want, why) in cases {
+            assert_eq!(stamp.compare(now), want, "{why}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! What the service lists: the tree that `crawl` builds and `plan` reads.
+//!
+//! Completeness is a type: whoever concludes that something is absent has to name
+//! the [`Listing::Complete`] that did not show it.
+
+use std::collections::BTreeMap;
+
+use super::change::Failure;
+use super::{Edited, Object, PlaceToken, SourceName};
+
+/// Every source that this run asked for.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteTree {
+    /// By the source's name in the config.
+    pub sources: BTreeMap<SourceName, RemoteSource>,
+}
+
+/// One source as listed in this run.
+#[derive(Debug, Clone)]
+pub struct RemoteSource {
+    /// What the config entry resolved to (root folder token, `all`, space id, node
+    /// token, `docs`): another root means other places, none of them gone.
+    pub root: String,
+    /// True for a `docs` source, whose places never leave.
+    pub pinned: bool,
+    /// Places by token; a parent is always here too, or `None` for the top.
+    pub nodes: BTreeMap<PlaceToken, Node>,
+    /// How each folder, space and wiki node with children was listed; `None` is the top.
+    pub listings: BTreeMap<Option<PlaceToken>, Listing>,
+    /// What the walk itself already learned of places it did not list (`docs`
+    /// sources ask for each place by its token).
+    pub known: BTreeMap<PlaceToken, Existence>,
+}
+
+impl RemoteSource {
+    /// The failures among the listings. Where there is one, nothing is gone.
+    pub fn failures(&self) -> impl Iterator<Item = (&Option<PlaceToken>, &Failure)> {
+        self.listings.iter().filter_map(|(at, listing)| match listing {
+            Listing::Failed(failure) => Some((at, failure)),
+            _ => None,
+        })
+    }
+
+    /// True where this run itself listed every parent without error.
+    pub fn is_full(&self) -> bool {
+        self.listings.values().all(|l| !matches!(l, Listing::Failed(_) | Listing::Carried))
+    }
+}
+
+/// How the children of one folder were found out.
+#[derive(Debug, Clone)]
+pub enum Listing {
+    /// Every page came; what is not in it is absent.
+    Complete,
+    /// Some page did not come; absence means nothing.
+    Failed(Failure),
+    /// This identity may not read it: its known descendants are hidden.
+    Forbidden(Failure),
+    /// The config excludes it, so nobody asked.
+    Excluded,
+    /// Not listed in this run; children as recorded.
+    Carried,
+}
+
+/// What a call by its own token says of a place that no listing shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Existence {
+    /// The service confirms that it is deleted.
+    Gone,
+    /// This identity may not see it (970003 and every 403).
+    Hidden,
+    /// It is there, though no listing of ours shows it.
+    Exists,
+    /// No usable answer; pruning is frozen for the source.
+    Unknown(Failure),
+}
+
+/// A place as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its token.
+    pub token: PlaceToken,
+    /// The place under which it was listed; `None` at the top of the source.
+    pub parent: Option<PlaceToken>,
+    /// What stands here. A shortcut is `(Shortcut, token of the target's object)`.
+    pub object: Object,
+    /// The title as Feishu shows it, any characters.
+    pub title: String,
+    /// Drive `created_time`, wiki `node_create_time`; seconds since 1970, 0 if unknown.
+    pub created_secs: i64,
+    /// Edit time of the content, where the listing carries one.
+    pub edited: Option<Edited>,
+    /// Wiki: the listing says that there are children.
+    pub has_children: bool,
+    /// Where to open it in a browser, where the listing says so.
+    pub url: Option<String>,
+    /// A shortcut's target; `None` also for a shortcut whose listing did not name it.
+    pub target: Option<Target>,
+    /// True where `exclude`, `include` or `types` leave it out. An excluded folder is
+    /// not listed; a place that only `include` or `types` leave out is descended into.
+    pub filtered: bool,
+}
+
+/// What a shortcut stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The object.
+    pub object: Object,
+    /// Its original place, where the listing names it (wiki `origin_node_token`).
+    pub place: Option<PlaceToken>,
+}
+
+/// What `metas/batch_query` says of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta {
+    /// The real object (a wiki node's token is answered with its document's).
+    pub object: Object,
+    /// Title.
+    pub title: String,
+    /// Edit time, channel [`super::Channel::Metas`].
+    pub edited: Edited,
+    /// Creation, seconds since 1970.
+    pub created_secs: i64,
+    /// Where to open it in a browser.
+    pub url: Option<String>,
+}

@@ -1,0 +1,36 @@
+//! How the parts tell what they do, without knowing who listens.
+
+use crate::model::SourceName;
+use crate::model::change::{Event, Failure};
+
+/// A listener. Calls come from several tasks and must return at once.
+pub trait Progress: Send + Sync {
+    /// A folder of a source was listed; `places` more are known.
+    fn listed(&self, source: &SourceName, places: usize);
+    /// A listing failed or was refused.
+    fn listing_failed(&self, source: &SourceName, path: &str, failure: &Failure);
+    /// The walk is over; `exports` exports and `downloads` downloads are planned.
+    fn planned(&self, exports: u64, downloads: u64);
+    /// One export is finished (or given up).
+    fn exported(&self);
+    /// So many bytes arrived.
+    fn received(&self, bytes: u64);
+    /// Something of note that stops nothing.
+    fn warn(&self, message: &str);
+    /// A change was planned, applied or failed.
+    fn event(&self, event: &Event);
+}
+
+/// Nobody listens.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn listed(&self, _: &SourceName, _: usize) {}
+    fn listing_failed(&self, _: &SourceName, _: &str, _: &Failure) {}
+    fn planned(&self, _: u64, _: u64) {}
+    fn exported(&self) {}
+    fn received(&self, _: u64) {}
+    fn warn(&self, _: &str) {}
+    fn event(&self, _: &Event) {}
+}

@@ -1,0 +1,1 @@
+//! The simulated tenant: state, HTTP face, faults, clock; for `demo` and tests.

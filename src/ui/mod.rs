@@ -1,0 +1,1 @@
+//! Bars, tables, JSON Lines; the only place that prints.

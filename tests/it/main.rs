@@ -1,0 +1,1 @@
+//! One test binary: `support/`, then a file per story.
