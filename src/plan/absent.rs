@@ -226,7 +226,10 @@ impl Walk<'_, '_> {
             let walks = if self.frozen { row.absent_walks } else { walks_after(row) };
             return Fate::Gone { walks };
         }
-        if self.repointed || self.source.nodes.get(token).is_some_and(|node| node.filtered) {
+        // Once the config let go of it, its absence says nothing: it comes back by being
+        // listed, and is never concluded to be gone.
+        let orphaned = row.state == PlaceState::Orphaned;
+        if orphaned || self.repointed || self.source.nodes.get(token).is_some_and(|node| node.filtered) {
             return Fate::Orphaned;
         }
         let key = PlaceKey::new(self.name, token);
