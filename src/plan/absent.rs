@@ -229,7 +229,10 @@ impl Walk<'_, '_> {
         // Once the config let go of it, its absence says nothing: it comes back by being
         // listed, and is never concluded to be gone.
         let orphaned = row.state == PlaceState::Orphaned;
-        if orphaned || self.repointed || self.source.nodes.get(token).is_some_and(|node| node.filtered) {
+        if orphaned
+            || self.repointed
+            || self.source.nodes.get(token).is_some_and(|node| node.filtered)
+        {
             return Fate::Orphaned;
         }
         let key = PlaceKey::new(self.name, token);

@@ -8,8 +8,8 @@ use super::absent::{Absent, Fate};
 use super::view::View;
 use crate::layout::{self, Claimant, Names};
 use crate::model::recorded::{Loc, PlaceRow, PlaceState, Recorded, Slot};
-use crate::model::tree::Target;
-use crate::model::{Edited, PlaceKey, PlaceToken, RelPath, SourceName};
+use crate::model::tree::Node;
+use crate::model::{Edited, ObjType, PlaceKey, PlaceToken, RelPath, SourceName};
 
 /// The named copy.
 pub(super) struct Draft {
@@ -118,7 +118,8 @@ impl Draft {
         Claimant {
             token: key.token.clone(),
             title: seen.node.title.clone(),
-            ty: name_type(seen.node.target.as_ref(), &seen.node.object.ty),
+            ty: naming_type(seen.node).clone(),
+            file_extension: file_extension(inputs, view, seen.node),
             created_secs: seen.node.created_secs,
             slots: slots.into_iter().collect(),
             given,
@@ -216,6 +217,7 @@ fn retained(key: &PlaceKey, row: &PlaceRow) -> Claimant {
         token: key.token.clone(),
         title: row.title.clone(),
         ty: row.object.ty.clone(),
+        file_extension: None,
         created_secs: row.created_secs,
         slots: row.names.keys().copied().collect(),
         given: Some(names_of(row)),
@@ -231,9 +233,17 @@ fn stepped_aside(row: &PlaceRow) -> bool {
     row.stem.contains("~gone-")
 }
 
-/// A shortcut is named like what it stands for, so that `a.docx` stays `a.docx`.
-fn name_type(target: Option<&Target>, own: &crate::model::ObjType) -> crate::model::ObjType {
-    target.map_or_else(|| own.clone(), |target| target.object.ty.clone())
+fn naming_type(node: &Node) -> &ObjType {
+    layout::naming_type(&node.object, node.target.as_ref().map(|target| &target.object))
+}
+
+/// A shortcut to an uploaded file is named with the file's own extension.
+fn file_extension(inputs: &Inputs<'_>, view: &View<'_>, node: &Node) -> Option<String> {
+    let object = &node.target.as_ref().filter(|t| t.object.ty == ObjType::File)?.object;
+    let home = view.homes.get(object).and_then(|keys| keys.first());
+    let listed = home.and_then(|key| view.places.get(key)).map(|seen| &seen.node.title);
+    let title = listed.or_else(|| super::view::meta(inputs, object).map(|meta| &meta.title))?;
+    layout::extension(title)
 }
 
 fn after_of(after: &BTreeMap<PlaceKey, PlaceKey>, key: &PlaceKey) -> PlaceKey {

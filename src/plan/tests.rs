@@ -124,8 +124,7 @@ impl World {
     fn edit(&mut self, token: &str) {
         self.now += 100;
         let (now, node) = (self.now, self.node(token));
-        let edited =
-            Edited { channel: Channel::Drive, at_secs: now - 50, seen_secs: now };
+        let edited = Edited { channel: Channel::Drive, at_secs: now - 50, seen_secs: now };
         node.edited = Some(edited);
         let object = node.object.clone();
         *self.revisions.entry(object).or_insert(1) += 1;
@@ -295,7 +294,8 @@ impl World {
 
 fn lines(plan: &Plan) -> Vec<String> {
     let mut changes: Vec<&Change> = Vec::new();
-    changes.extend(plan.asides.iter().chain(&plan.moves).flat_map(|m| m.changes.iter().map(|c| &c.1)));
+    changes
+        .extend(plan.asides.iter().chain(&plan.moves).flat_map(|m| m.changes.iter().map(|c| &c.1)));
     changes.extend(plan.folders.iter().filter_map(|folder| folder.change.as_ref()));
     changes.extend(plan.fetches.iter().flat_map(|fetch| fetch.wants.iter().map(|w| &w.change)));
     changes.extend(plan.touches.iter().map(|touch| &touch.change));
@@ -477,10 +477,7 @@ fn deleted_and_made_anew_under_one_title_with_keep() {
     world.run();
     world.remove("old");
     world.add("new", None, "Plan", "docx");
-    assert_eq!(
-        world.run(),
-        ["A drive/Plan.docx", "M drive/Plan.docx -> drive/Plan~gone-old.docx"]
-    );
+    assert_eq!(world.run(), ["A drive/Plan.docx", "M drive/Plan.docx -> drive/Plan~gone-old.docx"]);
     assert_eq!(world.files(), ["drive/Plan.docx", "drive/Plan~gone-old.docx"]);
     world.run();
     assert_quiet(&mut world);
@@ -574,13 +571,7 @@ fn shortcuts_follow_their_target_and_fetch_what_is_nowhere_else() {
     world.metas.insert(far.clone(), meta);
     assert_eq!(
         world.run(),
-        [
-            "A drive/F",
-            "A drive/F/D.docx",
-            "A drive/Far.docx",
-            "A drive/To D.docx",
-            "A drive/To F"
-        ]
+        ["A drive/F", "A drive/F/D.docx", "A drive/Far.docx", "A drive/To D.docx", "A drive/To F"]
     );
     world.node("doc").title = "Deed".to_owned();
     let changes = world.run();
