@@ -70,6 +70,9 @@ impl StoreError {
             redb::Error::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::damaged(path, "it is cut short")
             }
+            redb::Error::Io(source) if source.kind() == io::ErrorKind::InvalidData => {
+                Self::damaged(path, source.to_string())
+            }
             redb::Error::Io(source) => Self::io(action, path, source),
             other => Self::damaged(path, other.to_string()),
         }
