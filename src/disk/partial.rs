@@ -20,7 +20,7 @@ const STEP_BYTES: u64 = 8 << 20;
 /// What a partial download needs to go on later.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Validators {
-    /// A strong ETag.
+    /// A strong `ETag`.
     pub etag: Option<String>,
     /// Bytes of the whole.
     pub total: Option<u64>,

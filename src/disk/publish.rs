@@ -170,14 +170,9 @@ impl Disk {
         self.replaceable(&parent, name, &label)?;
         let staging = &self.state()?.staging;
         let temp = staging.unused("l");
-        let made =
-            self.faults.run(Op::Link, &label, || match staging.dir.symlink(text, &temp) {
-                Ok(()) => Ok(true),
-                Err(error) if lacks_symlinks(&error) => Ok(false),
-                Err(error) => Err(error),
-            })?;
-        if !made {
-            return Ok(false);
+        match self.faults.run(Op::Link, &label, || staging.dir.symlink(text, &temp)) {
+            Err(DiskError::Io { source, .. }) if lacks_symlinks(&source) => return Ok(false),
+            made => made?,
         }
         let done =
             self.faults.run(Op::Publish, &label, || staging.dir.rename(&temp, &parent, name));

@@ -140,6 +140,7 @@ impl Disk {
     }
 
     /// Removes a staged file.
+    #[expect(clippy::needless_pass_by_value, reason = "nothing is left to use")]
     pub fn discard(&self, sealed: Sealed) -> Result<(), DiskError> {
         let staging = &self.state()?.staging;
         self.faults.run(Op::Remove, &format!("staging/{}", sealed.name), || {
