@@ -427,6 +427,7 @@ fn what_cannot_be_read_is_unknown_not_missing() {
     let local = place.disk.scan().unwrap();
     assert_eq!(local.unreadable, [rel("drive/half"), rel("drive/shut")].into());
     assert!(local.entries.contains_key(&at("drive/open/a")));
+    assert!(local.entries.contains_key(&at("drive/shut")));
     assert!(!local.entries.contains_key(&at("drive/shut/a")));
 }
 
@@ -616,7 +617,10 @@ fn other_faults_name_what_and_where() {
     place.disk.make_folder(&rel("drive")).unwrap();
     let sealed = place.sealed(b"a");
     let error = place.disk.publish(&sealed, &rel("drive/a")).unwrap_err();
-    assert_eq!(error.to_string(), "cannot put in place drive/a");
+    assert_eq!(
+        error.to_string(),
+        "cannot put in place drive/a: make the disk writable, then run again"
+    );
     assert!(std::error::Error::source(&error).is_some());
     place.disk.publish(&sealed, &rel("drive/b")).unwrap();
 }
@@ -651,6 +655,31 @@ fn state_files_are_replaced_whole_and_logs_grow() {
     assert_eq!(disk.read_state_file("runs/r1.jsonl").unwrap().unwrap(), b"{}\n[]\n");
     disk.trim_run_logs(2).unwrap();
     assert_eq!(disk.run_logs().unwrap(), ["r2", "r3"]);
+}
+
+#[test]
+fn what_is_parked_is_seen_whatever_else_is_missing() {
+    let place = Place::new();
+    place.put("a", b"a");
+    place.disk.rename(&at("a"), &parked("a-docx")).unwrap();
+    for gone in ["trash", "runs", "staging/partial"] {
+        fs::remove_dir_all(place.state(gone)).unwrap();
+    }
+    let root = place.path("");
+    let disk = Disk::open(&root, &root.join(RESERVED), false, &Faults::default()).unwrap();
+    let seen: Vec<_> = disk.scan().unwrap().entries.into_keys().collect();
+    assert_eq!(seen, [parked("a-docx")]);
+    assert_eq!(disk.hash(&parked("a-docx")).unwrap(), hash(b"a"));
+    assert_eq!(disk.empty_trash(i64::MAX, 0).unwrap(), 0);
+    assert!(disk.run_logs().unwrap().is_empty());
+}
+
+#[test]
+fn handles_cross_threads() {
+    fn crosses<T: Send + Sync + 'static>() {}
+    crosses::<Disk>();
+    crosses::<Staged>();
+    crosses::<Faults>();
 }
 
 #[test]
