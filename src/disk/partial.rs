@@ -142,7 +142,7 @@ impl Disk {
                 let part = beneath::stat(&staging.partial, &data)?;
                 let side = beneath::stat(&staging.partial, &sidecar)?;
                 let (Some(_), Some(side)) = (part, side) else { return Ok(false) };
-                Ok(now_secs - beneath::secs(side.modified()?.into_std()) <= keep_secs)
+                Ok(now_secs.saturating_sub(beneath::secs(side.modified()?.into_std())) <= keep_secs)
             })?;
             let known = name == data || name == sidecar;
             if !(young && known) {
