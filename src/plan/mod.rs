@@ -3,6 +3,15 @@
 //! Pure: the same input gives the same plan, in whatever order the service listed
 //! it. `diff` prints the plan, `sync` hands it to `apply`; there is no second path.
 
+mod absent;
+mod content;
+mod decide;
+mod draft;
+mod removal;
+#[cfg(test)]
+mod tests;
+mod view;
+
 use std::collections::BTreeMap;
 
 use crate::model::change::{Change, Failure};
@@ -11,6 +20,8 @@ use crate::model::recorded::{PlaceRow, ProductKey, Recorded, Slot, Why};
 use crate::model::tree::{Existence, Meta, RemoteTree};
 use crate::model::{Edited, Format, Object, PlaceKey, SourceName};
 use crate::rules::{Globs, Rules};
+
+pub use decide::{needs_hash, plan, questions, url_file_text};
 
 /// Everything a plan is made from.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +51,8 @@ pub struct Options {
     pub force: Option<Globs>,
     /// Only what failed last time.
     pub retry_failed: bool,
+    /// Strangers on wanted paths go to the trash, so blocked places are tried again.
+    pub adopt: bool,
 }
 
 /// What the plan needs to know beyond the listings. Ask, add to [`Answers`], ask

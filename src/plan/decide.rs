@@ -1,0 +1,700 @@
+//! Puts the plan together: study the listing, name the copy, compare, decide.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::absent::{Absent, Fate};
+use super::content::{self, MTIME_TOLERANCE_SECS, Need, OnDisk};
+use super::draft::Draft;
+use super::view::{self, Aim, Omit, Seen, View};
+use super::{
+    Fetch, Inputs, MakeFolder, MakeLink, MakeUrl, Plan, Questions, Relocation, Skip, Touch, Want,
+    removal,
+};
+use crate::layout;
+use crate::model::change::{Change, ChangeKind, Failure};
+use crate::model::local::{LocalEntry, LocalState};
+use crate::model::recorded::{
+    Loc, PlaceRow, PlaceState, ProductKey, Recorded, Slot, SourceRow, Why,
+};
+use crate::model::tree::Listing;
+use crate::model::{ContentHash, Edited, Format, ObjType, Object, PlaceKey, RelPath};
+
+/// The text of a `.url` file.
+pub fn url_file_text(url: &str) -> String {
+    format!("[InternetShortcut]\r\nURL={url}\r\n")
+}
+
+/// Files whose size is as recorded and whose mtime is not: only their hash tells
+/// whether they were altered.
+pub fn needs_hash(recorded: &Recorded, local: &LocalState) -> Vec<Loc> {
+    let mut wanted = Vec::new();
+    for (key, row) in &recorded.places {
+        for (product, known) in &row.products {
+            let Some(at) = recorded.product(key, product) else { continue };
+            if let Some(LocalEntry::File { size, mtime_secs }) = local.entries.get(&at)
+                && known.link.is_none()
+                && *size == known.size
+                && (mtime_secs - known.mtime_secs).abs() > MTIME_TOLERANCE_SECS
+            {
+                wanted.push(at);
+            }
+        }
+    }
+    wanted
+}
+
+/// What must be asked before the plan can be made. Call again with the answers added,
+/// until nothing is left.
+pub fn questions(inputs: &Inputs<'_>) -> Questions {
+    let (view, absent) = study(inputs);
+    let mut metas = BTreeSet::new();
+    let mut revisions = BTreeSet::new();
+    let before: BTreeMap<&PlaceKey, &PlaceKey> =
+        absent.moved.iter().map(|(old, new)| (new, old)).collect();
+    for (key, seen) in &view.places {
+        if seen.aim == Aim::Nothing(Omit::TargetNotAsked)
+            && let Some(target) = &seen.node.target
+        {
+            metas.insert(target.object.clone());
+        }
+        if absent.fates.contains_key(key) {
+            continue;
+        }
+        let old = before.get(key).copied().unwrap_or(key);
+        let row = inputs.recorded.places.get(old);
+        if let Some(object) = asks_url(seen, row).or_else(|| asks_time(seen)) {
+            metas.insert(object);
+        }
+        if let (Aim::Content { object, .. }, Some(row)) = (&seen.aim, row)
+            && content::asks_revision(inputs, row, object, view.edited(inputs, seen))
+        {
+            revisions.insert(object.clone());
+        }
+    }
+    metas.retain(|object| !inputs.answers.metas.contains_key(object));
+    Questions {
+        revisions: revisions.into_iter().collect(),
+        metas: metas.into_iter().collect(),
+        existence: absent.ask,
+    }
+}
+
+/// Wiki listings carry no URL: where a `.url` file may be written, `metas` knows it.
+fn asks_url(seen: &Seen<'_>, row: Option<&PlaceRow>) -> Option<Object> {
+    let known = seen.node.url.is_some() || row.is_some_and(|row| row.url.is_some());
+    match &seen.aim {
+        _ if known => None,
+        Aim::Content { object, .. } if view::may_fall_back(&object.ty) => Some(object.clone()),
+        Aim::Url => seen.node.target.as_ref().map(|target| target.object.clone()),
+        _ => None,
+    }
+}
+
+/// A listing without an edit time tells nothing about edits.
+fn asks_time(seen: &Seen<'_>) -> Option<Object> {
+    match &seen.aim {
+        Aim::Content { object, .. }
+            if seen.node.edited.is_none() && seen.node.object.ty != ObjType::Shortcut =>
+        {
+            Some(object.clone())
+        }
+        _ => None,
+    }
+}
+
+fn study<'a>(inputs: &Inputs<'a>) -> (View<'a>, Absent) {
+    let mut view = View::of(inputs);
+    let absent = Absent::of(inputs, &view);
+    let mut held = BTreeSet::new();
+    for key in absent.fates.keys() {
+        let row = &inputs.recorded.places[key];
+        let Some(parent) = &row.parent else { continue };
+        let parent = absent.key_after(&PlaceKey::new(&key.source, parent));
+        if view.places.contains_key(&parent) && !absent.fates.contains_key(&parent) {
+            held.insert(parent);
+        }
+    }
+    view.hold(held);
+    (view, absent)
+}
+
+/// Decides what a run does. All [`questions`] should be answered.
+pub fn plan(inputs: &Inputs<'_>) -> Plan {
+    let (view, absent) = study(inputs);
+    let draft = Draft::of(inputs, &view, &absent);
+    let mut making = Making {
+        inputs,
+        view: &view,
+        draft: &draft,
+        plan: Plan::default(),
+        rows: draft.target.places.clone(),
+        changed: BTreeSet::new(),
+        fetches: BTreeMap::new(),
+    };
+    making.states(&absent);
+    making.sources(&absent);
+    making.folders_and_omissions();
+    making.contents();
+    making.removals(&absent);
+    making.relocations();
+    making.finish()
+}
+
+pub(super) struct Making<'m, 'a> {
+    pub inputs: &'m Inputs<'a>,
+    pub view: &'m View<'a>,
+    pub draft: &'m Draft,
+    pub plan: Plan,
+    /// Rows as they should be recorded.
+    pub rows: BTreeMap<PlaceKey, PlaceRow>,
+    /// Places with some change.
+    pub changed: BTreeSet<PlaceKey>,
+    fetches: BTreeMap<Object, Fetch>,
+}
+
+impl Making<'_, '_> {
+    /// A change of a place, as printed.
+    pub fn change(
+        &mut self,
+        kind: ChangeKind,
+        key: &PlaceKey,
+        path: RelPath,
+        format: Option<Format>,
+        reason: Option<&str>,
+    ) -> Change {
+        self.changed.insert(key.clone());
+        let object = match (self.rows.get(key), self.view.places.get(key)) {
+            (Some(row), _) => row.object.clone(),
+            (None, Some(seen)) => seen.node.object.clone(),
+            (None, None) => Object::new(ObjType::Other(String::new()), key.token.as_str()),
+        };
+        Change {
+            kind,
+            path,
+            from: None,
+            source: key.source.clone(),
+            token: key.token.clone(),
+            obj_token: object.token,
+            ty: object.ty,
+            format,
+            reason: reason.map(str::to_owned),
+        }
+    }
+
+    fn states(&mut self, absent: &Absent) {
+        let now = self.inputs.now_secs;
+        for (old, fate) in &absent.fates {
+            let Some(key) = self.after(old) else { continue };
+            let Some(row) = self.rows.get_mut(&key) else { continue };
+            match *fate {
+                Fate::Gone { walks } => {
+                    row.absent_walks = walks;
+                    if !matches!(row.state, PlaceState::Gone { .. }) {
+                        row.state = PlaceState::Gone { since_secs: now };
+                    }
+                }
+                Fate::Hidden { asked } => {
+                    row.absent_walks = 0;
+                    let known = matches!(row.state, PlaceState::Hidden { asked_secs }
+                        if !asked || now - asked_secs < super::absent::ASK_AGAIN_SECS);
+                    if !known {
+                        row.state = PlaceState::Hidden { asked_secs: now };
+                    }
+                }
+                Fate::Orphaned => row.state = PlaceState::Orphaned,
+                Fate::Absent { walks } => row.absent_walks = walks,
+                Fate::Unknown => {}
+            }
+        }
+    }
+
+    /// The final key of a recorded row.
+    pub fn after(&self, old: &PlaceKey) -> Option<PlaceKey> {
+        self.draft.after.get(old).cloned()
+    }
+
+    fn sources(&mut self, absent: &Absent) {
+        self.plan.guards.clone_from(&absent.guards);
+        for (name, failure) in &absent.unclear {
+            self.plan.listing_failures.push((name.clone(), failure.clone()));
+        }
+        for (name, source) in &self.inputs.tree.sources {
+            for (_, failure) in source.failures() {
+                self.plan.listing_failures.push((name.clone(), failure.clone()));
+            }
+            let known = self.inputs.recorded.sources.get(name);
+            let full = source.is_full().then_some(self.inputs.now_secs);
+            let row = SourceRow {
+                root: source.root.clone(),
+                full_walk_secs: full.or(known.and_then(|row| row.full_walk_secs)),
+            };
+            self.plan.sources.insert(name.clone(), row);
+        }
+    }
+
+    fn folders_and_omissions(&mut self) {
+        for (key, seen) in &self.view.places {
+            if !self.draft.live.contains(key) {
+                self.omit(key, seen, None);
+                continue;
+            }
+            let source = &self.inputs.tree.sources[&key.source];
+            let listing = source.listings.get(&Some(key.token.clone()));
+            if let (Some(Listing::Forbidden(failure)), Some(path)) =
+                (listing, self.draft.path(key, Slot::Dir))
+            {
+                let change =
+                    self.change(ChangeKind::Skip, key, path, None, Some("may not be listed"));
+                let failure = Some(failure.clone());
+                self.plan.skips.push(Skip { change, why: Some(Why::Forbidden), failure });
+            }
+            if self.rows[key].names.contains_key(&Slot::Dir) {
+                self.folder(key, seen);
+            }
+            if !matches!(seen.aim, Aim::Nothing(Omit::Filtered)) {
+                self.omit(key, seen, self.draft.path(key, Slot::Dir));
+            }
+        }
+        for (name, source) in &self.inputs.tree.sources {
+            if let Some(Listing::Forbidden(failure)) = source.listings.get(&None) {
+                self.plan.listing_failures.push((name.clone(), failure.clone()));
+            }
+        }
+    }
+
+    fn folder(&mut self, key: &PlaceKey, seen: &Seen<'_>) {
+        let old = self.draft.before.get(key).cloned();
+        let recorded = old.as_ref().and_then(|old| {
+            let row = &self.inputs.recorded.places[old];
+            row.names.contains_key(&Slot::Dir).then(|| self.inputs.recorded.slot(old, Slot::Dir))
+        });
+        let missing = match recorded.flatten() {
+            None => None,
+            Some(at) => match self.inputs.local.entries.get(&at) {
+                Some(LocalEntry::Dir) => return,
+                _ => Some("missing"),
+            },
+        };
+        let Some(path) = self.draft.path(key, Slot::Dir) else { return };
+        let kind = if missing.is_some() { ChangeKind::Restore } else { ChangeKind::Add };
+        // A space's folder and the one beside a wiki page are no places of their own.
+        let shown = seen.node.object.ty == ObjType::Folder;
+        let change = shown.then(|| self.change(kind, key, path, None, missing));
+        self.plan.folders.push(MakeFolder { place: key.clone(), change });
+    }
+
+    /// Says why a listed place has nothing of its own in the copy.
+    fn omit(&mut self, key: &PlaceKey, seen: &Seen<'_>, path: Option<RelPath>) {
+        let Aim::Nothing(omit) = &seen.aim else { return };
+        if seen.node.object.ty == ObjType::Space {
+            return;
+        }
+        let Some(path) = path.or_else(|| RelPath::new(seen.glob_path.clone()).ok()) else {
+            return;
+        };
+        let ty = seen.node.target.as_ref().map_or(&seen.node.object.ty, |t| &t.object.ty);
+        let (why, reason) = match omit {
+            Omit::Filtered => (None, "filtered".to_owned()),
+            Omit::ShortcutsSkipped => (None, "shortcuts are skipped".to_owned()),
+            Omit::Unsupported => (Some(Why::Unsupported), format!("type {ty} has no export")),
+            Omit::TargetUnknown => {
+                (Some(Why::Unsupported), "the listing does not name its target".to_owned())
+            }
+            Omit::TargetGone => (Some(Why::Unsupported), "its target is deleted".to_owned()),
+            Omit::TargetForbidden | Omit::TargetNotAsked => {
+                (Some(Why::Forbidden), "its target may not be read".to_owned())
+            }
+        };
+        let failure = (why == Some(Why::Forbidden)).then(|| {
+            Failure::new(
+                format!("the target of shortcut {:?} may not be read", seen.node.title),
+                "ask its owner to share the target, or set export.shortcut = \"skip\"",
+            )
+        });
+        let change = self.change(ChangeKind::Skip, key, path, None, Some(&reason));
+        self.plan.skips.push(Skip { change, why, failure });
+    }
+
+    fn contents(&mut self) {
+        let current = self.current_products();
+        let keys: Vec<PlaceKey> = self.draft.live.iter().cloned().collect();
+        for key in &keys {
+            let seen = &self.view.places[key];
+            match &seen.aim {
+                Aim::Content { object, formats } => {
+                    for format in formats {
+                        self.content(key, object, *format, &current);
+                    }
+                    self.outcomes(key, formats);
+                }
+                Aim::Url => self.url(key),
+                Aim::Links { to, formats, dir } => {
+                    for format in formats {
+                        self.link(key, Slot::LinkTo(*format), to, Slot::Product(*format));
+                    }
+                    if *dir {
+                        self.link(key, Slot::LinkToDir, to, Slot::Dir);
+                    }
+                    self.outcomes(key, &[]);
+                }
+                Aim::Folder | Aim::Nothing(_) => {}
+            }
+        }
+    }
+
+    /// Outcomes of formats that nobody wants any more are forgotten.
+    fn outcomes(&mut self, key: &PlaceKey, formats: &[Format]) {
+        if let Some(row) = self.rows.get_mut(key) {
+            row.outcomes.retain(|format, _| formats.contains(format));
+        }
+    }
+
+    /// Whole products that are current remotely and intact on disk, by object and
+    /// format: other places of the object copy them.
+    fn current_products(&self) -> BTreeMap<(Object, Format), (PlaceKey, ProductKey)> {
+        let mut found = BTreeMap::new();
+        for key in &self.draft.live {
+            let seen = &self.view.places[key];
+            let (Aim::Content { object, formats }, Some(old)) =
+                (&seen.aim, self.draft.before.get(key))
+            else {
+                continue;
+            };
+            let row = &self.inputs.recorded.places[old];
+            for format in formats {
+                let product = ProductKey::whole(Slot::Product(*format));
+                if row.products.contains_key(&product)
+                    && content::on_disk(self.inputs, old, &product) == OnDisk::Intact
+                    && matches!(self.need(key, object, *format), Need::Nothing(_))
+                {
+                    found
+                        .entry((object.clone(), *format))
+                        .or_insert_with(|| (key.clone(), product));
+                }
+            }
+        }
+        found
+    }
+
+    fn need(&self, key: &PlaceKey, object: &Object, format: Format) -> Need {
+        let seen = &self.view.places[key];
+        let old = self.draft.before.get(key);
+        let old = old.map(|old| (old, &self.inputs.recorded.places[old]));
+        let edited = self.view.edited(self.inputs, seen);
+        let options = self.inputs.options;
+        let forced = options.force.as_ref().is_some_and(|globs| globs.matches(&seen.glob_path));
+        content::need(self.inputs, old, object, format, edited, forced)
+    }
+
+    fn content(
+        &mut self,
+        key: &PlaceKey,
+        object: &Object,
+        format: Format,
+        current: &BTreeMap<(Object, Format), (PlaceKey, ProductKey)>,
+    ) {
+        let slot = Slot::Product(format);
+        let Some(path) = self.draft.path(key, slot) else { return };
+        let edited = self.view.edited(self.inputs, &self.view.places[key]);
+        let failed_before = self.rows[key].outcomes.contains_key(&format);
+        let (kind, reason, parts) = match self.need(key, object, format) {
+            Need::Nothing(stamp) => {
+                self.touch(key, slot);
+                if let (Some(stamp), Some(row)) = (stamp, self.rows.get_mut(key)) {
+                    let products = row.products.iter_mut().filter(|(p, _)| p.slot == slot);
+                    products.for_each(|(_, product)| product.stamp = stamp.clone());
+                }
+                return;
+            }
+            Need::Skip(outcome) => {
+                let change = self.change(
+                    ChangeKind::Skip,
+                    key,
+                    path,
+                    Some(format),
+                    Some(&outcome.failure.message),
+                );
+                let failure = Some(outcome.failure.clone());
+                self.plan.skips.push(Skip { change, why: Some(outcome.why), failure });
+                return;
+            }
+            Need::Add => (ChangeKind::Add, failed_before.then_some("failed before"), Vec::new()),
+            Need::Update(reason) => (ChangeKind::Update, Some(reason), Vec::new()),
+            Need::Restore(reason, parts) => (ChangeKind::Restore, Some(reason), parts),
+        };
+        if self.inputs.options.retry_failed && !failed_before {
+            return;
+        }
+        let copy_from = match kind {
+            ChangeKind::Update => None,
+            _ => self.copy_source(key, object, format, edited, current),
+        };
+        let change = self.change(kind, key, path, Some(format), reason);
+        let seen = &self.view.places[key];
+        let revision = self.inputs.answers.revisions.get(object).copied().flatten();
+        let url = self.rows[key].url.clone();
+        let fetch = self.fetches.entry(object.clone()).or_insert_with(|| Fetch {
+            object: object.clone(),
+            title: seen.node.title.clone(),
+            url: None,
+            edited,
+            revision,
+            wants: Vec::new(),
+        });
+        fetch.url = fetch.url.take().or(url);
+        fetch.wants.push(Want { place: key.clone(), format, copy_from, parts, change });
+    }
+
+    /// A copy elsewhere serves only where it is at least as new as what this place's
+    /// own channel shows: another channel may lag behind.
+    fn copy_source(
+        &self,
+        key: &PlaceKey,
+        object: &Object,
+        format: Format,
+        edited: Option<Edited>,
+        current: &BTreeMap<(Object, Format), (PlaceKey, ProductKey)>,
+    ) -> Option<(PlaceKey, ProductKey)> {
+        use crate::model::recorded::Moved;
+        let (place, product) = current.get(&(object.clone(), format))?;
+        if place == key {
+            return None;
+        }
+        let stamp = &self.rows.get(place)?.products.get(product)?.stamp;
+        let fresh = edited
+            .is_none_or(|edited| matches!(stamp.compare(edited), Moved::No | Moved::Baseline));
+        fresh.then(|| (place.clone(), product.clone()))
+    }
+
+    /// Sets mtimes back where nothing else is wrong.
+    fn touch(&mut self, key: &PlaceKey, slot: Slot) {
+        let Some(old) = self.draft.before.get(key).cloned() else { return };
+        let row = &self.inputs.recorded.places[&old];
+        for product in row.products.keys().filter(|product| product.slot == slot) {
+            if content::on_disk(self.inputs, &old, product) != OnDisk::WrongTime {
+                continue;
+            }
+            let Some(Loc::Mirror(path)) = self.draft.target.product(key, product) else {
+                continue;
+            };
+            let format = match slot {
+                Slot::Product(format) => Some(format),
+                _ => None,
+            };
+            let change =
+                self.change(ChangeKind::Restore, key, path, format, Some("modification time"));
+            let product = product.clone();
+            self.plan.touches.push(Touch { place: key.clone(), product, change });
+        }
+    }
+
+    fn url(&mut self, key: &PlaceKey) {
+        let slot = Slot::Product(Format::Url);
+        let (Some(path), Some(seen)) = (self.draft.path(key, slot), self.view.places.get(key))
+        else {
+            return;
+        };
+        let target = seen.node.target.as_ref().and_then(|t| view::meta(self.inputs, &t.object));
+        let url = self.rows[key].url.clone().or_else(|| target.and_then(|meta| meta.url.clone()));
+        let Some(url) = url else {
+            let change = self.change(
+                ChangeKind::Skip,
+                key,
+                path,
+                Some(Format::Url),
+                Some("the service names no link for it"),
+            );
+            let skip = Skip { change, why: Some(Why::Unsupported), failure: None };
+            self.plan.skips.push(skip);
+            return;
+        };
+        let product = ProductKey::whole(slot);
+        let text_hash = ContentHash::from(blake3::hash(url_file_text(&url).as_bytes()));
+        let old = self.draft.before.get(key);
+        let known = self.rows[key].products.get(&product);
+        let (kind, reason) = match (old, known) {
+            (Some(old), Some(known)) => match content::on_disk(self.inputs, old, &product) {
+                OnDisk::Missing => (ChangeKind::Restore, Some("missing")),
+                OnDisk::Altered => (ChangeKind::Restore, Some("altered")),
+                _ if known.blake3 != text_hash => (ChangeKind::Update, Some("edited")),
+                _ => return self.touch(key, slot),
+            },
+            _ => (ChangeKind::Add, None),
+        };
+        let edited = seen.node.edited;
+        let change = self.change(kind, key, path, Some(Format::Url), reason);
+        self.plan.urls.push(MakeUrl { place: key.clone(), url, edited, change });
+    }
+
+    fn link(&mut self, key: &PlaceKey, slot: Slot, to: &PlaceKey, to_slot: Slot) {
+        let (Some(path), Some(target)) = (self.draft.path(key, slot), self.draft.path(to, to_slot))
+        else {
+            return;
+        };
+        let Some(folder) = path.parent() else { return };
+        let text = layout::relative(&folder, &target);
+        let format = match slot {
+            Slot::LinkTo(_) => Some(Format::Link),
+            _ => None,
+        };
+        let row = &self.rows[key];
+        // Where symlinks are impossible a `.url` file stands in.
+        let stand_in = ProductKey::whole(Slot::Product(Format::Url));
+        if row.products.contains_key(&stand_in)
+            && self
+                .draft
+                .before
+                .get(key)
+                .is_some_and(|old| content::on_disk(self.inputs, old, &stand_in) == OnDisk::Intact)
+        {
+            return;
+        }
+        let product = ProductKey::whole(slot);
+        let (kind, reason) = match (self.draft.before.get(key), row.products.get(&product)) {
+            (Some(old), Some(known)) => match content::on_disk(self.inputs, old, &product) {
+                OnDisk::Intact if known.link.as_ref() == Some(&text) => return,
+                OnDisk::Intact => (ChangeKind::Update, Some("target moved")),
+                OnDisk::Missing => (ChangeKind::Restore, Some("missing")),
+                _ => (ChangeKind::Restore, Some("altered")),
+            },
+            _ => (ChangeKind::Add, None),
+        };
+        if !self.will_stand(to, to_slot) {
+            let reason = Some("its target has no copy");
+            let change = self.change(ChangeKind::Skip, key, path, format, reason);
+            self.plan.skips.push(Skip { change, why: None, failure: None });
+            return;
+        }
+        let change = self.change(kind, key, path, format.or(Some(Format::Link)), reason);
+        let to = (to.clone(), to_slot);
+        self.plan.links.push(MakeLink { place: key.clone(), slot, to, change });
+    }
+
+    /// True where a slot has content, or gets some in this run.
+    fn will_stand(&self, key: &PlaceKey, slot: Slot) -> bool {
+        let Slot::Product(format) = slot else { return true };
+        let row = &self.rows[key];
+        let has = row.products.keys().any(|product| product.slot == slot);
+        let Aim::Content { object, .. } = &self.view.places[key].aim else { return has };
+        has || !matches!(self.need(key, object, format), Need::Skip(_) | Need::Nothing(_))
+    }
+
+    fn removals(&mut self, absent: &Absent) {
+        removal::decide(self, absent);
+    }
+
+    /// Compares final rows with recorded ones: what stands elsewhere moves, what is
+    /// merely known better is recorded.
+    fn relocations(&mut self) {
+        let mut moves = Vec::new();
+        let keys: Vec<PlaceKey> = self.rows.keys().cloned().collect();
+        for key in keys {
+            let Some(old) = self.draft.before.get(&key).cloned() else {
+                self.plan.records.push((key.clone(), self.rows[&key].clone()));
+                continue;
+            };
+            let was = &self.inputs.recorded.places[&old];
+            let changes = self.moved_slots(&old, &key);
+            if old != key || !changes.is_empty() || self.changes_parent(&old, &key) {
+                let mut row = self.rows[&key].clone();
+                row.products.retain(|product, _| {
+                    content::on_disk(self.inputs, &old, product) != OnDisk::Missing
+                });
+                let relocation = Relocation { from: old, to: key.clone(), row, changes };
+                if self.draft.aside.contains(&key) {
+                    self.plan.asides.push(relocation);
+                } else {
+                    moves.push((self.depth(&key), relocation));
+                }
+            } else if *was != self.rows[&key] {
+                self.plan.records.push((key.clone(), self.rows[&key].clone()));
+            }
+        }
+        moves.sort_by(|a, b| (a.0, &a.1.to).cmp(&(b.0, &b.1.to)));
+        self.plan.moves = moves.into_iter().map(|(_, relocation)| relocation).collect();
+    }
+
+    /// How many folders a place is in.
+    pub fn depth(&self, key: &PlaceKey) -> usize {
+        let mut above = BTreeSet::new();
+        let mut at = self.rows.get(key).and_then(|row| row.parent.clone());
+        while let Some(parent) = at {
+            let key = PlaceKey::new(&key.source, &parent);
+            at = self.rows.get(&key).and_then(|row| row.parent.clone());
+            if !above.insert(parent) {
+                break;
+            }
+        }
+        above.len()
+    }
+
+    fn changes_parent(&self, old: &PlaceKey, key: &PlaceKey) -> bool {
+        let was = &self.inputs.recorded.places[old];
+        self.parent_after(old, was)
+            != self.rows[key].parent.as_ref().map(|p| PlaceKey::new(&key.source, p))
+    }
+
+    /// The recorded parent, under its final key.
+    fn parent_after(&self, old: &PlaceKey, was: &PlaceRow) -> Option<PlaceKey> {
+        let parent = PlaceKey::new(&old.source, was.parent.as_ref()?);
+        Some(self.after(&parent).unwrap_or(parent))
+    }
+
+    /// Slots on disk that get another name or folder, or that still wait parked.
+    fn moved_slots(&mut self, old: &PlaceKey, key: &PlaceKey) -> Vec<(Slot, Change)> {
+        let was = &self.inputs.recorded.places[old];
+        let same_folder =
+            !self.changes_parent(old, key) && (was.parent.is_some() || old.source == key.source);
+        let mut slots: BTreeSet<Slot> = was
+            .products
+            .keys()
+            .filter(|product| content::on_disk(self.inputs, old, product) != OnDisk::Missing)
+            .map(|product| product.slot)
+            .collect();
+        if was.names.contains_key(&Slot::Dir) {
+            let at = self.inputs.recorded.slot(old, Slot::Dir);
+            let there = at.is_some_and(|at| self.inputs.local.entries.contains_key(&at));
+            if there && self.rows[key].names.contains_key(&Slot::Dir) {
+                slots.insert(Slot::Dir);
+            }
+        }
+        let mut changes = Vec::new();
+        for slot in slots {
+            let stays = same_folder
+                && was.names.get(&slot) == self.rows[key].names.get(&slot)
+                && !was.parked.contains_key(&slot);
+            let Some(path) = self.draft.path(key, slot).filter(|_| !stays) else {
+                continue;
+            };
+            let format = match slot {
+                Slot::Product(format) => Some(format),
+                Slot::LinkTo(_) | Slot::LinkToDir => Some(Format::Link),
+                Slot::Dir => None,
+            };
+            let mut change = self.change(ChangeKind::Move, key, path, format, None);
+            change.from =
+                self.inputs.recorded.slot(old, slot).and_then(|at| at.in_mirror().cloned());
+            if self.draft.aside.contains(key) {
+                change.reason = Some("gone, makes room".to_owned());
+            }
+            changes.push((slot, change));
+        }
+        changes
+    }
+
+    fn finish(mut self) -> Plan {
+        self.plan.fetches = std::mem::take(&mut self.fetches).into_values().collect();
+        let mut folders = std::mem::take(&mut self.plan.folders);
+        folders.sort_by_cached_key(|folder| (self.depth(&folder.place), folder.place.clone()));
+        self.plan.folders = folders;
+        self.plan.skips.sort_by(|a, b| a.change.cmp(&b.change));
+        for key in &self.draft.live {
+            let space = self.view.places[key].node.object.ty == ObjType::Space;
+            let asked = !matches!(self.view.places[key].aim, Aim::Nothing(_));
+            if asked && !space && !self.changed.contains(key) {
+                self.plan.unchanged.push(key.clone());
+            }
+        }
+        self.plan
+    }
+}

@@ -1,0 +1,276 @@
+//! What is removed: copies of what is gone, and products nobody wants any more; under
+//! the prune rules, the guards of each source, and never on doubt.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::absent::{self, Absent, Fate};
+use super::decide::Making;
+use super::view::{Aim, View};
+use super::{Guard, Prune, Removal};
+use crate::model::change::{Change, ChangeKind};
+use crate::model::recorded::{PlaceState, ProductKey, Slot};
+use crate::model::{Format, PlaceKey, SourceName};
+use crate::rules::PruneAction;
+
+/// Full walks that must miss a place before its copy is removed for good.
+const WALKS_TO_DELETE: u32 = 2;
+
+pub(super) fn decide(making: &mut Making<'_, '_>, absent: &Absent) {
+    stale_links(making);
+    let mut wanted = gone(making, absent);
+    wanted.extend(unwanted(making));
+    guard(making, absent, &mut wanted);
+    let leaving: BTreeSet<PlaceKey> =
+        wanted.iter().filter(|w| w.whole).map(|w| w.key.clone()).collect();
+    let keeps_child = parents_that_stay(making, &leaving);
+    // Children before the folder they are in.
+    wanted.sort_by_cached_key(|w| std::cmp::Reverse((making.depth(&w.key), w.key.clone())));
+    for want in wanted {
+        let row = &making.rows[&want.key];
+        let dir = row.names.contains_key(&Slot::Dir);
+        let stays = !want.whole || keeps_child.contains(&want.key);
+        let mut after = row.clone();
+        after.products.retain(|product, _| !want.products.contains(product));
+        let products: Vec<(ProductKey, Change)> = want
+            .products
+            .iter()
+            .filter_map(|product| Some((product.clone(), prune(making, &want, product)?)))
+            .collect();
+        let folder = if want.whole && dir && !stays {
+            making.draft.path(&want.key, Slot::Dir).map(|path| {
+                making.change(ChangeKind::Prune, &want.key, path, None, Some(want.reason))
+            })
+        } else {
+            None
+        };
+        making.plan.prunes.push(Prune {
+            place: want.key,
+            products,
+            folder,
+            action: want.action,
+            row: stays.then_some(after),
+        });
+    }
+    forget(making, absent, &leaving);
+}
+
+/// A copy, or a part of one, that the rules let go.
+struct Wanted {
+    key: PlaceKey,
+    products: Vec<ProductKey>,
+    /// True for a gone place: its row goes too.
+    whole: bool,
+    action: Removal,
+    reason: &'static str,
+}
+
+fn prune(making: &mut Making<'_, '_>, want: &Wanted, product: &ProductKey) -> Option<Change> {
+    let at = making.draft.target.product(&want.key, product)?;
+    let path = at.in_mirror()?.clone();
+    let format = match product.slot {
+        Slot::Product(format) => Some(format),
+        Slot::LinkTo(_) | Slot::LinkToDir => Some(Format::Link),
+        Slot::Dir => None,
+    };
+    Some(making.change(ChangeKind::Prune, &want.key, path, format, Some(want.reason)))
+}
+
+fn gone(making: &Making<'_, '_>, absent: &Absent) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for (old, fate) in &absent.fates {
+        let Fate::Gone { walks } = *fate else { continue };
+        let Some(key) = making.after(old) else { continue };
+        let row = &making.rows[&key];
+        let has_copy = !row.products.is_empty() || row.names.contains_key(&Slot::Dir);
+        if !has_copy || !may_prune(making, absent, &key.source) {
+            continue;
+        }
+        let path = absent::recorded_glob_path(making.inputs, old);
+        let action = match making.inputs.rules.prune_at(&path) {
+            PruneAction::Keep => continue,
+            PruneAction::Trash => Removal::Trash,
+            PruneAction::Delete if walks >= WALKS_TO_DELETE => Removal::Delete,
+            PruneAction::Delete => continue,
+        };
+        let products = row.products.keys().cloned().collect();
+        wanted.push(Wanted { key, products, whole: true, action, reason: "gone" });
+    }
+    wanted
+}
+
+/// True where this run's listing of a source lets anything be concluded from it.
+fn may_prune(making: &Making<'_, '_>, absent: &Absent, source: &SourceName) -> bool {
+    let inputs = making.inputs;
+    !inputs.options.no_prune
+        && !inputs.options.retry_failed
+        && inputs.tree.sources.get(source).is_some_and(|s| s.is_full())
+        && !absent.unclear.iter().any(|(name, _)| name == source)
+        && !absent.guards.iter().any(|guard| guard.source == *source)
+}
+
+/// Products that the config no longer asks for, once everything it does ask for is
+/// there: a change of formats must not leave a place without a copy.
+fn unwanted(making: &Making<'_, '_>) -> Vec<Wanted> {
+    let inputs = making.inputs;
+    let mut wanted = Vec::new();
+    if inputs.options.no_prune || inputs.options.retry_failed {
+        return wanted;
+    }
+    for key in &making.draft.live {
+        let seen = &making.view.places[key];
+        if matches!(seen.aim, Aim::Nothing(_)) || !making.draft.before.contains_key(key) {
+            continue;
+        }
+        let slots = View::wanted_slots(&seen.aim);
+        let row = &making.rows[key];
+        let complete = match &seen.aim {
+            Aim::Content { formats, .. } => formats.iter().all(|format| {
+                row.products.keys().any(|product| product.slot == Slot::Product(*format))
+            }),
+            _ => true,
+        };
+        let linked = matches!(seen.aim, Aim::Links { .. });
+        let products: Vec<ProductKey> = row
+            .products
+            .keys()
+            .filter(|product| match product.slot {
+                // A link that leads nowhere wanted is removed by `stale_links`.
+                Slot::LinkTo(_) | Slot::LinkToDir | Slot::Dir => false,
+                // Stands in for a link where there are no symlinks.
+                Slot::Product(Format::Url) if linked => false,
+                slot => !slots.contains(&slot),
+            })
+            .cloned()
+            .collect();
+        if !complete || products.is_empty() {
+            continue;
+        }
+        let action = match inputs.rules.prune_at(&seen.glob_path) {
+            PruneAction::Keep => continue,
+            PruneAction::Trash => Removal::Trash,
+            PruneAction::Delete => Removal::Delete,
+        };
+        let key = key.clone();
+        wanted.push(Wanted { key, products, whole: false, action, reason: "unwanted" });
+    }
+    wanted
+}
+
+/// A dangling link is never left, whatever the rules: it holds nothing of its own.
+fn stale_links(making: &mut Making<'_, '_>) {
+    for key in making.draft.live.clone() {
+        let slots = View::wanted_slots(&making.view.places[&key].aim);
+        let stale: Vec<ProductKey> = making.rows[&key]
+            .products
+            .keys()
+            .filter(|product| {
+                matches!(product.slot, Slot::LinkTo(_) | Slot::LinkToDir)
+                    && !slots.contains(&product.slot)
+            })
+            .cloned()
+            .collect();
+        if stale.is_empty() {
+            continue;
+        }
+        let want = Wanted {
+            key: key.clone(),
+            products: stale,
+            whole: false,
+            action: Removal::Delete,
+            reason: "target gone",
+        };
+        let products: Vec<(ProductKey, Change)> = want
+            .products
+            .iter()
+            .filter_map(|product| Some((product.clone(), prune(making, &want, product)?)))
+            .collect();
+        let mut row = making.rows[&key].clone();
+        row.products.retain(|product, _| !want.products.contains(product));
+        making.plan.prunes.push(Prune {
+            place: key,
+            products,
+            folder: None,
+            action: Removal::Delete,
+            row: Some(row),
+        });
+    }
+}
+
+/// All or nothing per source.
+fn guard(making: &mut Making<'_, '_>, absent: &Absent, wanted: &mut Vec<Wanted>) {
+    let inputs = making.inputs;
+    let files = |products: &[ProductKey]| {
+        products.iter().filter(|p| matches!(p.slot, Slot::Product(_))).count() as u64
+    };
+    let mut planned: BTreeMap<SourceName, u64> = BTreeMap::new();
+    for want in wanted.iter() {
+        *planned.entry(want.key.source.clone()).or_default() += files(&want.products);
+    }
+    let mut refused: BTreeSet<SourceName> = BTreeSet::new();
+    for (source, count) in planned {
+        let mirrored = inputs
+            .recorded
+            .places
+            .iter()
+            .filter(|(key, _)| key.source == source)
+            .map(|(_, row)| row.products.keys().filter(|p| matches!(p.slot, Slot::Product(_))))
+            .map(|products| products.count() as u64)
+            .sum();
+        if !inputs.rules.max_delete.refuses(count, mirrored) {
+            continue;
+        }
+        making.plan.guards.push(Guard {
+            source: source.clone(),
+            message: format!(
+                "source {source:?}: {count} of {mirrored} files would be removed, more than \
+                 prune.max_delete allows: none was. If that is right, run again with \
+                 --max-delete {count}"
+            ),
+        });
+        refused.insert(source);
+    }
+    refused.extend(absent.guards.iter().map(|guard| guard.source.clone()));
+    wanted.retain(|want| !refused.contains(&want.key.source));
+}
+
+/// Places that leave but have something below that stays.
+fn parents_that_stay(making: &Making<'_, '_>, leaving: &BTreeSet<PlaceKey>) -> BTreeSet<PlaceKey> {
+    let mut stay = BTreeSet::new();
+    for (key, row) in &making.rows {
+        if leaving.contains(key) {
+            continue;
+        }
+        let mut at = row.parent.clone();
+        while let Some(parent) = at {
+            let parent = PlaceKey::new(&key.source, &parent);
+            at = making.rows.get(&parent).and_then(|row| row.parent.clone());
+            if !stay.insert(parent) {
+                break;
+            }
+        }
+    }
+    stay
+}
+
+/// Rows of what is gone, has no copy left, and nothing below it.
+fn forget(making: &mut Making<'_, '_>, absent: &Absent, leaving: &BTreeSet<PlaceKey>) {
+    let bare: BTreeSet<PlaceKey> = making
+        .rows
+        .iter()
+        .filter(|(key, row)| {
+            matches!(row.state, PlaceState::Gone { .. })
+                && row.products.is_empty()
+                && !row.names.contains_key(&Slot::Dir)
+                && !leaving.contains(*key)
+        })
+        .map(|(key, _)| key.clone())
+        .collect();
+    let stay = parents_that_stay(making, &bare);
+    for old in absent.fates.keys() {
+        let Some(key) = making.after(old) else { continue };
+        if key == *old && bare.contains(&key) && !stay.contains(&key) {
+            making.rows.remove(&key);
+            making.plan.forget.push(key);
+        }
+    }
+}

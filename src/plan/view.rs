@@ -1,0 +1,311 @@
+//! What this run listed, seen the way the plan needs it: glob paths, wanted slots,
+//! resolved shortcuts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Inputs;
+use crate::layout;
+use crate::model::recorded::Slot;
+use crate::model::tree::{Existence, Meta, Node};
+use crate::model::{Edited, Format, ObjType, Object, PlaceKey, PlaceToken, SourceName};
+use crate::rules::ShortcutMode;
+
+/// A listed place and what is to be made of it.
+#[derive(Debug)]
+pub(super) struct Seen<'a> {
+    pub node: &'a Node,
+    /// Source + cleaned titles, what globs match.
+    pub glob_path: String,
+    pub aim: Aim,
+    /// True where the copy has something for it: itself, or a folder for what is below.
+    pub stands: bool,
+}
+
+/// What a place becomes in the copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// A folder (Drive folder, wiki space).
+    Folder,
+    /// Files of these formats, made of this object.
+    Content { object: Object, formats: Vec<Format> },
+    /// Symlinks to another place.
+    Links { to: PlaceKey, formats: Vec<Format>, dir: bool },
+    /// A `.url` file.
+    Url,
+    /// Nothing, for this reason.
+    Nothing(Omit),
+}
+
+/// Why a place has nothing of its own in the copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Omit {
+    Filtered,
+    Unsupported,
+    ShortcutsSkipped,
+    /// A shortcut whose target nobody can name.
+    TargetUnknown,
+    TargetGone,
+    TargetForbidden,
+    /// Known once the target's metadata was asked.
+    TargetNotAsked,
+}
+
+/// Everything listed, by place.
+pub(super) struct View<'a> {
+    pub places: BTreeMap<PlaceKey, Seen<'a>>,
+    pub children: BTreeMap<(SourceName, Option<PlaceToken>), Vec<PlaceToken>>,
+    /// Mirrored places of each object, the oldest first.
+    pub homes: BTreeMap<Object, Vec<PlaceKey>>,
+    /// Places whose folder must stay because something recorded is below.
+    held: BTreeSet<PlaceKey>,
+}
+
+impl<'a> View<'a> {
+    pub fn of(inputs: &Inputs<'a>) -> Self {
+        let mut view = Self {
+            places: BTreeMap::new(),
+            children: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            held: BTreeSet::new(),
+        };
+        for (name, source) in &inputs.tree.sources {
+            let mut paths = BTreeMap::new();
+            for node in source.nodes.values() {
+                let glob_path = glob_path(name, node, &source.nodes, &mut paths);
+                view.children
+                    .entry((name.clone(), node.parent.clone()))
+                    .or_default()
+                    .push(node.token.clone());
+                let seen =
+                    Seen { node, glob_path, aim: Aim::Nothing(Omit::Filtered), stands: false };
+                view.places.insert(PlaceKey::new(name, &node.token), seen);
+            }
+        }
+        view.aim_plain(inputs);
+        view.aim_shortcuts(inputs);
+        view.raise_folders();
+        view
+    }
+
+    fn aim_plain(&mut self, inputs: &Inputs<'a>) {
+        for seen in self.places.values_mut() {
+            let node = seen.node;
+            seen.aim = match &node.object.ty {
+                _ if node.filtered => Aim::Nothing(Omit::Filtered),
+                ObjType::Folder | ObjType::Space => Aim::Folder,
+                ObjType::Shortcut => continue,
+                ty => match inputs.rules.formats_at(&seen.glob_path, ty) {
+                    [] => Aim::Nothing(Omit::Unsupported),
+                    formats => {
+                        Aim::Content { object: node.object.clone(), formats: sorted(formats) }
+                    }
+                },
+            };
+        }
+    }
+
+    fn aim_shortcuts(&mut self, inputs: &Inputs<'a>) {
+        self.homes = self.find_homes();
+        let aims: Vec<(PlaceKey, Aim)> = self
+            .places
+            .iter()
+            .filter(|(_, s)| s.node.object.ty == ObjType::Shortcut && !s.node.filtered)
+            .map(|(key, seen)| (key.clone(), self.aim_shortcut(seen, key, inputs)))
+            .collect();
+        for (key, aim) in aims {
+            if let Some(seen) = self.places.get_mut(&key) {
+                seen.aim = aim;
+            }
+        }
+    }
+
+    fn find_homes(&self) -> BTreeMap<Object, Vec<PlaceKey>> {
+        let mut homes: BTreeMap<Object, Vec<PlaceKey>> = BTreeMap::new();
+        for (key, seen) in &self.places {
+            if matches!(seen.aim, Aim::Content { .. } | Aim::Folder) {
+                homes.entry(seen.node.object.clone()).or_default().push(key.clone());
+            }
+        }
+        for keys in homes.values_mut() {
+            keys.sort_by_key(|key| (self.places[key].node.created_secs, key.clone()));
+        }
+        homes
+    }
+
+    fn aim_shortcut(&self, seen: &Seen<'a>, key: &PlaceKey, inputs: &Inputs<'a>) -> Aim {
+        let mode = inputs.rules.shortcut;
+        let Some(target) = &seen.node.target else {
+            return match mode {
+                ShortcutMode::Skip => Aim::Nothing(Omit::ShortcutsSkipped),
+                _ if seen.node.url.is_some() => Aim::Url,
+                _ => Aim::Nothing(Omit::TargetUnknown),
+            };
+        };
+        let is_folder = target.object.ty == ObjType::Folder;
+        match mode {
+            ShortcutMode::Skip => return Aim::Nothing(Omit::ShortcutsSkipped),
+            ShortcutMode::Url => return Aim::Url,
+            ShortcutMode::Copy if is_folder => return Aim::Url,
+            ShortcutMode::Copy => {}
+            ShortcutMode::Link => {
+                let named = target.place.as_ref().map(|token| PlaceKey::new(&key.source, token));
+                let all = self.homes.get(&target.object).map_or(&[][..], Vec::as_slice);
+                let home = named.filter(|k| all.contains(k)).or_else(|| all.first().cloned());
+                if let Some(to) = home {
+                    let (formats, dir) = match &self.places[&to].aim {
+                        Aim::Content { formats, .. } => (formats.clone(), false),
+                        _ => (Vec::new(), true),
+                    };
+                    // Whether a wiki node also has a folder is known once folders are
+                    // raised; `raise_folders` completes this.
+                    return Aim::Links { to, formats, dir };
+                }
+                if is_folder {
+                    return Aim::Url;
+                }
+            }
+        }
+        let formats = inputs.rules.formats_at(&seen.glob_path, &target.object.ty);
+        if formats.is_empty() {
+            return if seen.node.url.is_some() {
+                Aim::Url
+            } else {
+                Aim::Nothing(Omit::Unsupported)
+            };
+        }
+        match inputs.answers.metas.get(&target.object) {
+            // A copy of what is mirrored anyway has its edit time from the listing.
+            None if self.homes.contains_key(&target.object) => {}
+            None => return Aim::Nothing(Omit::TargetNotAsked),
+            Some(Err(Existence::Gone)) => return Aim::Nothing(Omit::TargetGone),
+            Some(Err(_)) => return Aim::Nothing(Omit::TargetForbidden),
+            Some(Ok(_)) => {}
+        }
+        Aim::Content { object: target.object.clone(), formats: sorted(formats) }
+    }
+
+    /// Keeps the folders of these places: something recorded is below them.
+    pub fn hold(&mut self, places: BTreeSet<PlaceKey>) {
+        self.held = places;
+        self.raise_folders();
+    }
+
+    /// Decides bottom-up who stands in the copy: a place that is only a way to
+    /// something wanted has a folder too.
+    fn raise_folders(&mut self) {
+        let standing: Vec<PlaceKey> = self
+            .places
+            .iter()
+            .filter(|(key, seen)| !matches!(seen.aim, Aim::Nothing(_)) || self.held.contains(key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in standing {
+            let mut at = Some(key);
+            while let Some(key) = at {
+                let Some(seen) = self.places.get_mut(&key) else { break };
+                if seen.stands {
+                    break;
+                }
+                seen.stands = true;
+                at = seen.node.parent.as_ref().map(|p| PlaceKey::new(&key.source, p));
+            }
+        }
+        let dirs: BTreeSet<PlaceKey> =
+            self.places.keys().filter(|k| self.has_dir(k)).cloned().collect();
+        for seen in self.places.values_mut() {
+            if let Aim::Links { to, dir, .. } = &mut seen.aim {
+                *dir = dirs.contains(to);
+            }
+        }
+    }
+
+    /// True where the copy has a folder for what is below this place.
+    pub fn has_dir(&self, key: &PlaceKey) -> bool {
+        let Some(seen) = self.places.get(key) else { return false };
+        seen.aim == Aim::Folder
+            || self.held.contains(key)
+            || self.children_of(&key.source, Some(&key.token)).any(|child| child.1.stands)
+    }
+
+    /// The listed places directly below a place (or at the top).
+    pub fn children_of<'b>(
+        &'b self,
+        source: &SourceName,
+        parent: Option<&PlaceToken>,
+    ) -> impl Iterator<Item = (PlaceKey, &'b Seen<'a>)> + 'b {
+        let source = source.clone();
+        self.children
+            .get(&(source.clone(), parent.cloned()))
+            .into_iter()
+            .flatten()
+            .map(move |token| PlaceKey::new(&source, token))
+            .filter_map(|key| self.places.get(&key).map(|seen| (key, seen)))
+    }
+
+    /// The slots that a place's aim asks for, without its folder.
+    pub fn wanted_slots(aim: &Aim) -> Vec<Slot> {
+        match aim {
+            Aim::Content { object, formats } => {
+                let mut slots: Vec<Slot> = formats.iter().copied().map(Slot::Product).collect();
+                if may_fall_back(&object.ty) {
+                    slots.push(Slot::Product(Format::Url));
+                }
+                slots
+            }
+            Aim::Links { formats, dir, .. } => {
+                let mut slots: Vec<Slot> = formats.iter().copied().map(Slot::LinkTo).collect();
+                if *dir {
+                    slots.push(Slot::LinkToDir);
+                }
+                slots
+            }
+            Aim::Url => vec![Slot::Product(Format::Url)],
+            Aim::Folder | Aim::Nothing(_) => Vec::new(),
+        }
+    }
+
+    /// The edit time that decides about a place's content: as listed, or for what no
+    /// listing shows as `metas` said.
+    pub fn edited(&self, inputs: &Inputs<'a>, seen: &Seen<'a>) -> Option<Edited> {
+        let Aim::Content { object, .. } = &seen.aim else { return seen.node.edited };
+        if seen.node.object.ty != ObjType::Shortcut {
+            return seen.node.edited.or_else(|| meta(inputs, object).map(|m| m.edited));
+        }
+        meta(inputs, object).map(|m| m.edited).or_else(|| {
+            let home = self.homes.get(object).and_then(|keys| keys.first())?;
+            self.places.get(home)?.node.edited
+        })
+    }
+}
+
+/// Types whose export the service may refuse altogether, so that a `.url` file stands
+/// in. Their claim on that name is made beforehand.
+pub(super) fn may_fall_back(ty: &ObjType) -> bool {
+    matches!(ty, ObjType::Mindnote | ObjType::Slides)
+}
+
+pub(super) fn meta<'a>(inputs: &Inputs<'a>, object: &Object) -> Option<&'a Meta> {
+    inputs.answers.metas.get(object).and_then(|answer| answer.as_ref().ok())
+}
+
+fn sorted(formats: &[Format]) -> Vec<Format> {
+    formats.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn glob_path(
+    source: &SourceName,
+    node: &Node,
+    nodes: &BTreeMap<PlaceToken, Node>,
+    known: &mut BTreeMap<PlaceToken, String>,
+) -> String {
+    if let Some(path) = known.get(&node.token) {
+        return path.clone();
+    }
+    let above = match node.parent.as_ref().and_then(|token| nodes.get(token)) {
+        None => source.to_string(),
+        Some(parent) => glob_path(source, parent, nodes, known),
+    };
+    let path = format!("{above}/{}", layout::glob_name(&node.title, &node.object.ty));
+    known.insert(node.token.clone(), path.clone());
+    path
+}
