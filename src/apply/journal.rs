@@ -11,7 +11,7 @@
 //!
 //! Everything here blocks; callers run it on a blocking thread.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::mem;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::progress::Progress;
 use crate::store::{Act, Intent, RowChange, Store, apply_changes};
 
 use super::trouble::{Halt, Trouble};
-use super::{Report, Settings, Tools};
+use super::{Report, Settings};
 
 /// Most intents in one transaction.
 pub(super) const BATCH: usize = 256;
@@ -147,12 +147,19 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    pub(super) fn new(tools: &Tools, settings: Arc<Settings>, recorded: Recorded) -> Self {
+    pub(super) fn new(
+        disk: Arc<Disk>,
+        store: Arc<Store>,
+        progress: Arc<dyn Progress>,
+        clock: Clock,
+        settings: Arc<Settings>,
+        recorded: Recorded,
+    ) -> Self {
         let mut journal = Self {
-            disk: tools.disk.clone(),
-            store: tools.store.clone(),
-            progress: tools.progress.clone(),
-            clock: tools.clock.clone(),
+            disk,
+            store,
+            progress,
+            clock,
             settings,
             report: Report::default(),
             current: recorded,
@@ -334,6 +341,13 @@ impl Journal {
         ended.map_or(Ok(results), Err)
     }
 
+    /// Does what waits and fsyncs what no batch did.
+    pub(super) fn close(&mut self) -> Result<(), Halt> {
+        self.flush()?;
+        let folders = mem::take(&mut self.dirty);
+        self.disk.sync_folders(&folders).map_err(|error| Halt::disk(error, &self.settings))
+    }
+
     /// Records rows that no rename goes with.
     pub(super) fn record(&mut self, changes: &[RowChange]) -> Result<(), Halt> {
         if changes.is_empty() {
@@ -356,10 +370,7 @@ impl Journal {
             self.record(&[RowChange::Put { key: place, place: Box::new(row) }])?;
         }
         self.report.partial |= trouble.counts(&self.settings);
-        self.tell(Event::Failed {
-            change: failing.change.clone(),
-            error: trouble.failure.clone(),
-        });
+        self.tell(Event::Failed { change: failing.change.clone(), error: trouble.failure.clone() });
         Ok(())
     }
 
@@ -394,10 +405,7 @@ impl Journal {
         match self.disk.look(&Loc::Mirror(path.clone()))? {
             Some(LocalEntry::Dir) => {}
             Some(other) => {
-                return Err(DiskError::Occupied {
-                    path: path.to_string(),
-                    what: describe(&other),
-                });
+                return Err(DiskError::Occupied { path: path.to_string(), what: describe(&other) });
             }
             None => {
                 self.disk.make_folder(path)?;

@@ -23,6 +23,7 @@ use crate::model::{PlaceKey, RelPath};
 use crate::plan::Relocation;
 use crate::store::RowChange;
 
+use super::journal::{BATCH, Failing, Journal, Op, Performed, Step, describe, done, holds};
 use super::trouble::{Halt, Trouble};
 
 /// How deep places standing in each other's way are followed; beyond, they are parked,
@@ -184,7 +185,9 @@ impl Mover<'_> {
             up = self.journal.row(&key).and_then(|row| row.parent.clone());
         }
         let Some(folder) = self.journal.current().folder(&to.source, row.parent.as_ref()) else {
-            return Ok(Err(Trouble::failed("its new folder is not there, because it failed itself")));
+            return Ok(Err(Trouble::failed(
+                "its new folder is not there, because it failed itself",
+            )));
         };
         if let Loc::Mirror(path) = &folder
             && let Err(error) = self.journal.ensure_dir(path)
@@ -205,7 +208,8 @@ impl Mover<'_> {
                 continue;
             };
             let known = slots.iter().any(|(other, _, _)| *other == slot);
-            if !known && from != to && holds(now, slot) && self.journal.disk.look(&from)?.is_some() {
+            if !known && from != to && holds(now, slot) && self.journal.disk.look(&from)?.is_some()
+            {
                 slots.push((slot, from, to));
             }
         }
@@ -234,7 +238,9 @@ impl Mover<'_> {
         while let Some((slot, _, to)) = slots.get(at).cloned() {
             let standing = match self.journal.disk.look(&to) {
                 Ok(standing) => standing,
-                Err(error) => return Ok(Err(Trouble::of_disk(error, &self.journal.settings)?.into())),
+                Err(error) => {
+                    return Ok(Err(Trouble::of_disk(error, &self.journal.settings)?.into()));
+                }
             };
             if standing.is_none() {
                 at += 1;
@@ -284,7 +290,9 @@ impl Mover<'_> {
             // Whatever moved may have taken our own slots along.
             slots = match self.slots(i, folder) {
                 Ok(slots) => slots,
-                Err(error) => return Ok(Err(Trouble::of_disk(error, &self.journal.settings)?.into())),
+                Err(error) => {
+                    return Ok(Err(Trouble::of_disk(error, &self.journal.settings)?.into()));
+                }
             };
             at = 0;
         }
@@ -293,7 +301,12 @@ impl Mover<'_> {
 
     /// What the manifest does not know on a wanted name: an empty folder goes, anything
     /// else stops the place, or goes to the trash with `--adopt`.
-    fn clear_stranger(&mut self, i: usize, from: &Loc, to: &Loc) -> Result<Result<(), Trouble>, Halt> {
+    fn clear_stranger(
+        &mut self,
+        i: usize,
+        from: &Loc,
+        to: &Loc,
+    ) -> Result<Result<(), Trouble>, Halt> {
         let looked = self.journal.disk.look(to);
         let entry = match looked {
             Ok(None) => return Ok(Ok(())),
@@ -383,10 +396,14 @@ impl Mover<'_> {
         };
         let Pending { rel, at, .. } = &self.pending[i];
         let (at, to, target) = (at.clone(), rel.to.clone(), rel.row.clone());
-        let events: Vec<Event> = rel.changes.iter().map(|(slot, change)| {
-            let product = target.products.get(&ProductKey::whole(*slot));
-            done(change.clone(), 0, product.map(|p| p.blake3), true)
-        }).collect();
+        let events: Vec<Event> = rel
+            .changes
+            .iter()
+            .map(|(slot, change)| {
+                let product = target.products.get(&ProductKey::whole(*slot));
+                done(change.clone(), 0, product.map(|p| p.blake3), true)
+            })
+            .collect();
 
         // Slots that stay elsewhere: something of theirs is there, and they get no name.
         let now = self.journal.row(&at).map(|row| row.elsewhere.clone()).unwrap_or_default();
@@ -415,8 +432,17 @@ impl Mover<'_> {
             && at == to
         {
             let op = Op::Move { from: from.clone(), to: goal.clone() };
-            let wants = rel.changes.iter().map(|(_, change)| Failing { change: change.clone(), note: None });
-            let step = Step { key: to.clone(), op: Some(op), then: switch(&[]), wants: wants.collect(), done: events };
+            let wants = rel
+                .changes
+                .iter()
+                .map(|(_, change)| Failing { change: change.clone(), note: None });
+            let step = Step {
+                key: to.clone(),
+                op: Some(op),
+                then: switch(&[]),
+                wants: wants.collect(),
+                done: events,
+            };
             self.journal.ready(&at, &[from.clone(), goal.clone()])?;
             self.journal.push(step)?;
             return Ok(Ok(()));
@@ -478,7 +504,13 @@ impl Mover<'_> {
     }
 
     /// Follows the rows that a folder took along to another source.
-    fn rekeyed(&mut self, i: usize, at: &PlaceKey, to: &PlaceKey, below: &[PlaceKey]) -> Result<(), Halt> {
+    fn rekeyed(
+        &mut self,
+        i: usize,
+        at: &PlaceKey,
+        to: &PlaceKey,
+        below: &[PlaceKey],
+    ) -> Result<(), Halt> {
         self.by_at.remove(at);
         self.by_at.insert(to.clone(), i);
         self.pending[i].at = to.clone();
@@ -499,9 +531,10 @@ pub(super) fn record_resolved(
     deferred: &mut Vec<(PlaceKey, PlaceRow)>,
 ) -> Result<(), Halt> {
     loop {
-        let (ready, rest): (Vec<_>, Vec<_>) = mem::take(deferred).into_iter().partition(|(key, row)| {
-            journal.current().folder(&key.source, row.parent.as_ref()).is_some()
-        });
+        let (ready, rest): (Vec<_>, Vec<_>) =
+            mem::take(deferred).into_iter().partition(|(key, row)| {
+                journal.current().folder(&key.source, row.parent.as_ref()).is_some()
+            });
         *deferred = rest;
         if ready.is_empty() {
             return Ok(());

@@ -86,8 +86,7 @@ pub(super) struct Note {
 impl Trouble {
     /// Something that the next run may well get right.
     pub(super) fn failed(message: impl Into<String>) -> Self {
-        let failure =
-            Failure { code: None, message: message.into(), hint: None, retryable: true };
+        let failure = Failure { code: None, message: message.into(), hint: None, retryable: true };
         Self { why: Why::Failed, failure, limit: None }
     }
 
@@ -122,6 +121,7 @@ impl Trouble {
     pub(super) fn of_disk_ref(error: &DiskError) -> Self {
         match error {
             DiskError::Occupied { path, what } => Self::blocked(path, what),
+            DiskError::State { .. } => Self::failed(error.to_string()),
             DiskError::Full { source, .. } => Self::failed(format!("{error}: {source}")),
             DiskError::Io { source, .. } => {
                 let mut trouble = Self::failed(format!("{error}: {source}"));

@@ -133,7 +133,10 @@ async fn swapped_titles_end_up_right() {
     assert_no_content_calls(&tenant);
     assert_eq!(mirror.read("drive/B/in a.txt"), b"a");
     assert_eq!(mirror.read("drive/A/in b.txt"), b"b");
-    assert_eq!((mirror.read("drive/x.txt"), mirror.read("drive/y.txt")), (b"y".to_vec(), b"x".to_vec()));
+    assert_eq!(
+        (mirror.read("drive/x.txt"), mirror.read("drive/y.txt")),
+        (b"y".to_vec(), b"x".to_vec())
+    );
 
     x.rename("x.txt");
     y.rename("y.txt");
@@ -142,7 +145,10 @@ async fn swapped_titles_end_up_right() {
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
     tenant.forget_calls();
     mirror.sync().await.success();
-    assert_eq!((mirror.read("drive/x.txt"), mirror.read("drive/y.txt")), (b"x".to_vec(), b"y".to_vec()));
+    assert_eq!(
+        (mirror.read("drive/x.txt"), mirror.read("drive/y.txt")),
+        (b"x".to_vec(), b"y".to_vec())
+    );
     assert!(tenant.calls("GET", "/drive/v1/files/:file_token/download") <= 2);
     assert!(tenant.calls("POST", "/drive/v1/export_tasks") <= 2);
     mirror.sync().await.success();
@@ -165,7 +171,8 @@ async fn local_damage_is_repaired() {
 
     std::fs::remove_file(mirror.path("drive/Gone here.docx")).unwrap();
     std::fs::write(mirror.path("drive/Altered.docx"), "mine").unwrap();
-    let file = std::fs::File::options().append(true).open(mirror.path("drive/touched.txt")).unwrap();
+    let file =
+        std::fs::File::options().append(true).open(mirror.path("drive/touched.txt")).unwrap();
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     drop(file);
     tenant.forget_calls();

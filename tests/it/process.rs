@@ -28,7 +28,8 @@ fn demo_shows_the_whole_job() {
     );
     assert!(output.status.success(), "{text}");
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
-    for (extension, signature) in [("docx", "PK"), ("xlsx", "PK"), ("pptx", "PK"), ("pdf", "%PDF")] {
+    for (extension, signature) in [("docx", "PK"), ("xlsx", "PK"), ("pptx", "PK"), ("pdf", "%PDF")]
+    {
         let found = files(&dir).into_iter().find(|path| path.ends_with(&format!(".{extension}")));
         let path = found.unwrap_or_else(|| panic!("no .{extension} in {dir:?}\n{text}"));
         assert!(std::fs::read(&path).unwrap().starts_with(signature.as_bytes()), "{path}");
@@ -103,9 +104,7 @@ impl Drop for Server {
 }
 
 fn big_file(bytes: usize) -> String {
-    format!(
-        r#"{{"drive":[{{"type":"file","title":"big.bin","size":{bytes}}}],"spaces":[]}}"#
-    )
+    format!(r#"{{"drive":[{{"type":"file","title":"big.bin","size":{bytes}}}],"spaces":[]}}"#)
 }
 
 /// The most memory a process has had, in bytes.

@@ -124,7 +124,8 @@ async fn nothing_is_written_through_a_planted_symlink() {
 
     mirror.sync().await.exits(2);
 
-    let inside: Vec<_> = std::fs::read_dir(&outside).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let inside: Vec<_> =
+        std::fs::read_dir(&outside).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(inside, ["victim.txt"]);
     assert_eq!(std::fs::read(outside.join("victim.txt")).unwrap(), b"mine");
 }
