@@ -666,7 +666,7 @@ impl Making<'_, '_> {
         for slot in slots {
             let stays = same_folder
                 && was.names.get(&slot) == self.rows[key].names.get(&slot)
-                && !was.parked.contains_key(&slot);
+                && !was.elsewhere.contains_key(&slot);
             let Some(path) = self.draft.path(key, slot).filter(|_| !stays) else {
                 continue;
             };

@@ -48,7 +48,7 @@ fn row(parent: Option<&str>, title: &str, folder: bool) -> PlaceRow {
             BTreeMap::from([(ProductKey::whole(slot), product)])
         },
         outcomes: BTreeMap::new(),
-        parked: BTreeMap::new(),
+        elsewhere: BTreeMap::new(),
     }
 }
 
