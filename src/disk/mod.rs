@@ -1,195 +1,260 @@
 //! Everything that touches the copy on disk, below cap-std folder handles: remote
 //! names cannot leave the root, nor can symlinks planted on the way.
 //!
+//! Every folder below the root is opened one component at a time and never through a
+//! symlink, so what was checked is what is written to, whoever changes the tree in
+//! between. The path of the root itself is the user's own and may hold symlinks.
+//!
 //! All calls block; `apply` runs them on a blocking thread.
+//!
+//! Start at [`Disk::open`].
+
+mod beneath;
+mod error;
+mod faults;
+mod partial;
+mod publish;
+mod scan;
+mod staging;
+mod state;
+mod trash;
 
 use std::io;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use crate::model::local::LocalState;
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+
+use crate::model::RelPath;
 use crate::model::recorded::Loc;
-use crate::model::{ContentHash, RelPath};
 
-/// Disk faults to inject: nothing, unless the `test-faults` feature is on and a test
-/// put some in. `main` hands down an empty one.
-#[derive(Clone, Default)]
-pub struct Faults {}
+pub use error::DiskError;
+pub use faults::{Faults, Op};
+pub use partial::Validators;
+pub use staging::{Sealed, Staged};
+pub use state::StateLog;
+
+/// The folder in the root that holds the marker and, by default, the state.
+pub const RESERVED: &str = ".feishu-mirror";
 
 /// Handles on one mirror: its root and its state folder.
-pub struct Disk {}
-
-/// A file in staging, checked or being written.
-pub struct Staged {
-    /// Bytes so far.
-    pub size: u64,
+pub struct Disk {
+    root_path: PathBuf,
+    state_path: PathBuf,
+    /// The state folder as seen from the root, where it lies inside.
+    state_below: Option<PathBuf>,
+    /// `None`: opened without `create`, and there is none.
+    root: Option<Dir>,
+    state: Option<State>,
+    faults: Faults,
+    /// Folders changed here that no caller can name to [`Disk::sync_folders`].
+    owed: Mutex<publish::Owed>,
+    /// Places in the trash given out and perhaps not yet taken.
+    given: Mutex<std::collections::BTreeSet<String>>,
 }
 
-/// A finished staged file: closed, fsynced, mode and mtime not yet set.
-#[derive(Debug)]
-pub struct Sealed {
-    /// Name in staging.
-    pub name: String,
-    /// Bytes.
-    pub size: u64,
-    /// Hash.
-    pub blake3: ContentHash,
+/// Handles below the state folder.
+struct State {
+    dir: Dir,
+    trash: Dir,
+    runs: Dir,
+    parked: Dir,
+    staging: Arc<staging::Staging>,
 }
 
-/// What a partial download needs to go on later.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Validators {
-    /// A strong ETag.
-    pub etag: Option<String>,
-    /// Bytes of the whole.
-    pub total: Option<u64>,
-    /// The object's edit time when it began.
-    pub edited_secs: Option<i64>,
-}
-
-/// Why an operation on the copy did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum DiskError {
-    /// Something that the manifest does not know stands in the way.
-    #[error("{path} is in the way: {what}")]
-    Occupied {
-        /// Where.
-        path: String,
-        /// A file, a folder, a symlink …
-        what: &'static str,
-    },
-    /// No space (ENOSPC, EDQUOT): the run stops.
-    #[error("no space left while writing {path}")]
-    Full {
-        /// Where.
-        path: String,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// Anything else.
-    #[error("cannot {action} {path}")]
-    Io {
-        /// `write`, `rename` …
-        action: &'static str,
-        /// Where.
-        path: String,
-        /// The system's error.
-        source: io::Error,
-    },
-}
-
-#[expect(unused_variables, missing_docs)]
 impl Disk {
     /// Opens (and with `create` makes) root and state folder.
+    ///
+    /// Without `create` nothing is made, and a missing root or state folder scans as
+    /// empty. The state folder may lie inside the root or elsewhere on the same file
+    /// system.
+    ///
+    /// # Errors
+    /// [`DiskError::State`] where the state folder is on another file system;
+    /// [`DiskError::Occupied`] where a folder of the state is a symlink or a file.
     pub fn open(
         root: &Path,
         state: &Path,
         create: bool,
         faults: &Faults,
     ) -> Result<Self, DiskError> {
-        todo!()
+        let root_dir = open_outer(root, create, faults)?;
+        let below = state_below(root, state);
+        if below.as_ref().is_some_and(|below| below.as_os_str().is_empty()) {
+            return Err(state_error(root, state, "is the same as"));
+        }
+        let state_dir = match (&root_dir, &below) {
+            (Some(root), Some(below)) => open_inner(root, below, create, faults)?,
+            (None, Some(_)) => None,
+            (_, None) => open_outer(state, create, faults)?,
+        };
+        #[cfg(unix)]
+        if let (Some(a), Some(b)) = (&root_dir, &state_dir) {
+            use cap_fs_ext::MetadataExt;
+            let device = |dir: &Dir, path: &Path| {
+                dir.dir_metadata()
+                    .map(|meta| meta.dev())
+                    .map_err(|error| DiskError::of(Op::Look, &path.to_string_lossy(), error))
+            };
+            if device(a, root)? != device(b, state)? {
+                return Err(state_error(root, state, "is on another file system than"));
+            }
+        }
+        let state_handles = match state_dir {
+            Some(dir) => State::open(dir, create, faults)?,
+            None => None,
+        };
+        Ok(Self {
+            root_path: root.to_owned(),
+            state_path: state.to_owned(),
+            state_below: below,
+            root: root_dir,
+            state: state_handles,
+            faults: faults.clone(),
+            owed: Mutex::default(),
+            given: Mutex::default(),
+        })
     }
-    /// Walks the copy without following symlinks; the state folder is left out.
-    pub fn scan(&self) -> Result<LocalState, DiskError> {
-        todo!()
+
+    /// True where the root is there.
+    pub fn exists(&self) -> bool {
+        self.root.is_some()
     }
-    pub fn hash(&self, at: &Loc) -> Result<ContentHash, DiskError> {
-        todo!()
+
+    fn root(&self) -> Result<&Dir, DiskError> {
+        self.root.as_ref().ok_or_else(|| missing(&self.root_path))
     }
-    /// Bytes free for us on the file system of the root.
-    pub fn free_bytes(&self) -> Result<u64, DiskError> {
-        todo!()
+
+    fn state(&self) -> Result<&State, DiskError> {
+        self.state.as_ref().ok_or_else(|| missing(&self.state_path))
     }
-    /// A new file in staging.
-    pub fn stage(&self) -> Result<Staged, DiskError> {
-        todo!()
+
+    /// The handle below which a place lies, its path there, and what goes before that
+    /// path in messages.
+    fn base<'a>(&self, at: &'a Loc) -> Result<(&Dir, &'a RelPath, &'static str), DiskError> {
+        match at {
+            Loc::Mirror(path) => {
+                self.guard(path)?;
+                Ok((self.root()?, path, ""))
+            }
+            Loc::Parked(path) => Ok((&self.state()?.parked, path, staging::PARKED)),
+        }
     }
-    /// The partial download of that name with what it needs to go on, if the disk still has it.
-    pub fn resume(&self, name: &str) -> Result<Option<(Staged, Validators)>, DiskError> {
-        todo!()
+
+    /// Refuses paths into the state folder: no place of the copy lies there.
+    fn guard(&self, path: &RelPath) -> Result<(), DiskError> {
+        let first = path.components().next().unwrap_or_default();
+        let in_state = self
+            .state_below
+            .as_ref()
+            .is_some_and(|state| Path::new(path.as_str()).starts_with(state));
+        if in_state || first.eq_ignore_ascii_case(RESERVED) {
+            let what = "the mirror's own state folder";
+            return Err(DiskError::Occupied { path: path.to_string(), what });
+        }
+        Ok(())
     }
-    /// A new partial download that survives this run.
-    pub fn stage_partial(&self, name: &str, validators: &Validators) -> Result<Staged, DiskError> {
-        todo!()
-    }
-    /// Copies a file of the copy into staging, hashing it.
-    pub fn stage_copy(&self, from: &Loc) -> Result<Sealed, DiskError> {
-        todo!()
-    }
-    /// Removes a staged file.
-    pub fn discard(&self, sealed: Sealed) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Removes everything in staging but parked slots and partial downloads younger than `keep_secs`.
-    pub fn sweep_staging(&self, now_secs: i64, keep_secs: i64) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Sets mode and mtime of a staged file (before its publish).
-    pub fn dress(&self, sealed: &Sealed, mtime_secs: i64) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Renames a dressed staged file over `to`. Parents must exist as real folders.
-    pub fn publish(&self, sealed: &Sealed, to: &RelPath) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Renames within the copy or between it and `staging/parked`; never onto something.
-    pub fn rename(&self, from: &Loc, to: &Loc) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Makes a folder (0755 less the umask); an existing real folder is fine.
-    pub fn make_folder(&self, at: &RelPath) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Removes a folder if it is empty; `false` if it is not.
-    pub fn remove_folder(&self, at: &Loc) -> Result<bool, DiskError> {
-        todo!()
-    }
-    /// Removes a file or symlink; absent is fine.
-    pub fn remove(&self, at: &Loc) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Where `at` goes in the trash of a run: `trash/<run>/<path>`, made unique. Does not move it.
-    pub fn trash_place(&self, run: &str, path: &RelPath) -> Result<String, DiskError> {
-        todo!()
-    }
-    /// Renames into the trash.
-    pub fn trash(&self, at: &Loc, place: &str) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Removes runs of the trash older than the retention; returns how many files.
-    pub fn empty_trash(&self, now_secs: i64, retention_secs: i64) -> Result<u64, DiskError> {
-        todo!()
-    }
-    /// Makes (or replaces, atomically) a symlink. `Ok(false)`: the file system has none.
-    pub fn link(&self, text: &str, to: &RelPath) -> Result<bool, DiskError> {
-        todo!()
-    }
-    pub fn set_mtime(&self, at: &RelPath, mtime_secs: i64) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// What stands there now (`None`: nothing).
-    pub fn look(&self, at: &Loc) -> Result<Option<crate::model::local::LocalEntry>, DiskError> {
-        todo!()
-    }
-    /// fsyncs folders so that renames in them last.
-    pub fn sync_folders<'a>(
-        &self,
-        folders: impl IntoIterator<Item = &'a Loc>,
-    ) -> Result<(), DiskError> {
-        todo!()
+
+    /// Opens the folder that holds `at`; returns it, the name in it, and the whole
+    /// path for messages.
+    fn parent<'a>(&self, at: &'a Loc) -> Result<(Dir, &'a str, String), DiskError> {
+        let (base, path, label) = self.base(at)?;
+        let (parent, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+        Ok((beneath::folder(base, parent, label)?, name, format!("{label}{path}")))
     }
 }
 
-#[expect(unused_variables, missing_docs)]
-impl Staged {
-    pub fn write(&mut self, chunk: &[u8]) -> Result<(), DiskError> {
-        todo!()
-    }
-    /// Flushes, fsyncs and closes.
-    pub fn seal(self) -> Result<Sealed, DiskError> {
-        todo!()
-    }
-    /// Closes and keeps it for [`Disk::resume`] (partial downloads), or removes it.
-    pub fn drop_or_keep(self, keep: bool) -> Result<(), DiskError> {
-        todo!()
+impl State {
+    fn open(dir: Dir, create: bool, faults: &Faults) -> Result<Option<Self>, DiskError> {
+        let sub = |path: &str| -> Result<Option<Dir>, DiskError> {
+            if create {
+                faults.run(Op::MakeFolder, path, || Ok(()))?;
+                return beneath::folder_made(&dir, path, "", |_| {}).map(Some);
+            }
+            match beneath::folder(&dir, path, "") {
+                Err(error) if error.is_missing() => Ok(None),
+                other => other.map(Some),
+            }
+        };
+        let (Some(staging), Some(parked), Some(partial), Some(trash), Some(runs)) = (
+            sub("staging")?,
+            sub("staging/parked")?,
+            sub("staging/partial")?,
+            sub("trash")?,
+            sub("runs")?,
+        ) else {
+            return Ok(None);
+        };
+        let staging = staging::Staging::new(staging, partial, create, faults)?;
+        Ok(Some(Self { dir, trash, runs, parked, staging: Arc::new(staging) }))
     }
 }
+
+fn missing(path: &Path) -> DiskError {
+    DiskError::of(Op::Open, &path.to_string_lossy(), io::ErrorKind::NotFound.into())
+}
+
+fn state_error(root: &Path, state: &Path, why: &'static str) -> DiskError {
+    let text = |path: &Path| path.display().to_string();
+    DiskError::State { state: text(state), root: text(root), why }
+}
+
+/// Opens a folder by a path that the user chose; symlinks in it are theirs.
+fn open_outer(path: &Path, create: bool, faults: &Faults) -> Result<Option<Dir>, DiskError> {
+    let label = path.to_string_lossy();
+    if create {
+        faults.run(Op::MakeFolder, &label, || {
+            let mut builder = std::fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+            builder.create(path)
+        })?;
+    }
+    match faults.run(Op::Open, &label, || Dir::open_ambient_dir(path, ambient_authority())) {
+        Err(error) if error.is_missing() && !create => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Opens the state folder inside the root, where a symlink may have been planted.
+fn open_inner(
+    root: &Dir,
+    below: &Path,
+    create: bool,
+    faults: &Faults,
+) -> Result<Option<Dir>, DiskError> {
+    let names: Vec<_> = below.iter().map(|name| name.to_string_lossy()).collect();
+    let label = names.join("/");
+    faults.run(Op::Open, &label, || Ok(()))?;
+    if create {
+        return beneath::folder_made(root, &label, "", |_| {}).map(Some);
+    }
+    match beneath::folder(root, &label, "") {
+        Err(error) if error.is_missing() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Where the state folder lies inside the root, if it does.
+fn state_below(root: &Path, state: &Path) -> Option<PathBuf> {
+    let inside = |root: &Path, state: &Path| {
+        let below = state.strip_prefix(root).ok()?;
+        let plain = below.components().all(|part| matches!(part, Component::Normal(_)));
+        plain.then(|| below.to_owned())
+    };
+    // As written first: a planted symlink must not make it look as if it lay outside.
+    inside(root, state).or_else(|| {
+        let real_root = root.canonicalize().ok()?;
+        let real_state = state.canonicalize().or_else(|_| {
+            let parent = state.parent().ok_or(io::ErrorKind::NotFound)?;
+            let name = state.file_name().ok_or(io::ErrorKind::NotFound)?;
+            parent.canonicalize().map(|parent| parent.join(name))
+        });
+        inside(&real_root, &real_state.ok()?)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,34 @@
 //! The manifest in redb: rows, intents, and the readable index beside it.
+//!
+//! Every commit is durable and whole; whoever renames a file commits an intent before
+//! and the rows after, so that the next start can tell by looking what was done.
+//!
+//! Start at [`Store::open`]; [`Store::read`] for those who must not write.
 
-use std::path::Path;
+mod changes;
+mod error;
+mod index;
+mod lock;
+mod migrate;
+mod read;
+mod record;
+mod schema;
 
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use redb::{Database, ReadableDatabase};
 use serde::{Deserialize, Serialize};
 
-use crate::model::recorded::{Loc, PlaceRow, Recorded, Slot, SourceRow};
+use crate::model::recorded::{Loc, PlaceRow, Slot, SourceRow};
 use crate::model::{ContentHash, PlaceKey, RelPath, SourceName};
+
+pub use changes::apply_changes;
+pub use error::StoreError;
+pub use index::{INDEX_FILE, IndexHeader, IndexMeta, read_index, write_index};
+pub use lock::{RunLock, lock};
 
 /// A rename that is about to happen, with what to record once it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,80 +113,132 @@ pub enum RowChange {
     },
 }
 
-/// Applies row changes to a manifest in memory, exactly as [`Store`] does on disk.
-pub fn apply_changes(recorded: &mut Recorded, changes: &[RowChange]) {
-    let _ = (recorded, changes);
-    todo!()
-}
-
 /// Slots that moved elsewhere are recorded through the row; this only names one.
 pub type SlotOf = (PlaceKey, Slot);
 
+/// redb's cache. Rows are read once into memory, so a large one only costs.
+const CACHE_BYTES: usize = 32 << 20;
+
 /// The open manifest.
-pub struct Store {}
-
-/// Why the manifest cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it open.
-    #[error("another run holds the manifest {path}")]
-    Locked {
-        /// Where.
-        path: String,
-    },
-    /// Written by a newer program.
-    #[error(
-        "the manifest {path} has version {found}, this program knows up to {known}: use the newer program"
-    )]
-    Newer {
-        /// Where.
-        path: String,
-        /// Its version.
-        found: u32,
-        /// Ours.
-        known: u32,
-    },
-    /// Not a manifest, or damaged.
-    #[error("the manifest {path} cannot be read: {message}")]
-    Damaged {
-        /// Where.
-        path: String,
-        /// What redb says.
-        message: String,
-    },
+pub struct Store {
+    db: Database,
+    path: PathBuf,
+    mirror_id: String,
+    /// The number of the next intent: above all open ones.
+    next_intent: AtomicU64,
+    changed: AtomicBool,
 }
 
-#[expect(unused_variables, missing_docs)]
 impl Store {
-    /// Opens `manifest.redb` in the state folder, making it (with `mirror_id`) if there is none.
+    /// Opens `manifest.redb` in the state folder, making it (with `mirror_id`) if there
+    /// is none.
+    ///
+    /// Waits a few seconds for somebody who only reads it.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] for the manifest of a newer program, which is left
+    /// untouched. One of an older program is copied beside itself, then migrated.
     pub fn open(state: &Path, mirror_id: &str) -> Result<Self, StoreError> {
-        todo!()
+        Self::open_within(state, mirror_id, Duration::from_secs(3))
     }
-    /// Everything, and the open intents with their numbers, without ever writing. `None`: no manifest.
-    pub fn read(
-        state: &Path,
-    ) -> Result<Option<(String, Recorded, Vec<(u64, Intent)>)>, StoreError> {
-        todo!()
+
+    fn open_within(state: &Path, mirror_id: &str, patience: Duration) -> Result<Self, StoreError> {
+        let until = Instant::now() + patience;
+        loop {
+            match Self::open_now(state, mirror_id) {
+                Err(StoreError::Locked { .. }) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                other => return other,
+            }
+        }
     }
+
+    fn open_now(state: &Path, mirror_id: &str) -> Result<Self, StoreError> {
+        let path = state.join(schema::FILE);
+        if read::is_there(&path)? {
+            migrate::bring_up(&path)?;
+        } else {
+            create(state, &path, mirror_id)?;
+        }
+        let db = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .open(&path)
+            .map_err(|error| StoreError::redb("open", &path, error))?;
+        let (mirror_id, next) = {
+            let txn = db.begin_read().map_err(|error| StoreError::redb("read", &path, error))?;
+            let reader = read::Reader { txn: &txn, path: &path };
+            let last = reader.intents()?.last().map(|(number, _)| *number);
+            (reader.identity()?.1, last.map_or(1, |last| last + 1))
+        };
+        let next_intent = AtomicU64::new(next);
+        Ok(Self { db, path, mirror_id, next_intent, changed: AtomicBool::new(false) })
+    }
+
+    /// The id that it was made with.
     pub fn mirror_id(&self) -> &str {
-        todo!()
+        &self.mirror_id
     }
-    pub fn load(&self) -> Result<Recorded, StoreError> {
-        todo!()
-    }
-    pub fn intents(&self) -> Result<Vec<(u64, Intent)>, StoreError> {
-        todo!()
-    }
-    /// Commits intents, durably; returns their numbers.
-    pub fn intend(&self, intents: &[Intent]) -> Result<Vec<u64>, StoreError> {
-        todo!()
-    }
-    /// Commits row changes and closes intents, durably, in one transaction.
-    pub fn record(&self, changes: &[RowChange], closed: &[u64]) -> Result<(), StoreError> {
-        todo!()
-    }
-    /// True where some row changed since this was opened.
+
+    /// True where some row changed since this was opened. The time of a source's last
+    /// full walk does not count.
     pub fn changed(&self) -> bool {
-        todo!()
+        self.changed.load(Ordering::Relaxed)
+    }
+
+    fn fault(&self, action: &'static str, error: impl Into<redb::Error>) -> StoreError {
+        StoreError::redb(action, &self.path, error)
     }
 }
+
+/// Makes an empty manifest under a temporary name and renames it: one that is there is
+/// whole.
+fn create(state: &Path, path: &Path, mirror_id: &str) -> Result<(), StoreError> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("manifest-").suffix(".new");
+    // Less the umask, as every file of the mirror: the default would be 0600.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let file =
+        builder.tempfile_in(temp_folder(state)).map_err(|e| StoreError::io("create", path, e))?;
+    let fault = |error: redb::Error| StoreError::redb("create", path, error);
+    {
+        let db = Database::create(file.path()).map_err(|error| fault(error.into()))?;
+        let mut txn = db.begin_write().map_err(|error| fault(error.into()))?;
+        txn.set_two_phase_commit(true);
+        txn.set_quick_repair(true);
+        schema::fill(&txn, mirror_id).map_err(fault)?;
+        txn.commit().map_err(|error| fault(error.into()))?;
+    }
+    let kept = || {
+        file.as_file().sync_all()?;
+        // Another process may just have made one; that one counts.
+        match file.persist_noclobber(path) {
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error.error);
+            }
+            _ => {}
+        }
+        sync_folder(state)
+    };
+    kept().map_err(|error| StoreError::io("create", path, error))
+}
+
+/// Where new files wait for their rename: in staging, which the next run sweeps, where
+/// there is one.
+fn temp_folder(state: &Path) -> PathBuf {
+    let staging = state.join("staging");
+    if staging.is_dir() { staging } else { state.to_owned() }
+}
+
+/// fsyncs a folder, where the system has such a call, so that renames in it last.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    std::fs::File::open(path)?.sync_all()?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

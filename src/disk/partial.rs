@@ -1,0 +1,223 @@
+//! Downloads that outlive their run: a data file in `staging/partial/` with a sidecar
+//! that says how much of it is known to be on the disk, and of what it is a part.
+//!
+//! The sidecar is written only after the bytes it vouches for were fsynced. A kill or
+//! a power cut can therefore leave more bytes (or zeros) than the sidecar says, never
+//! fewer good ones; whoever resumes cuts the file there and hashes what is left.
+
+use std::io::{self, Seek, SeekFrom, Write};
+use std::sync::Arc;
+
+use cap_std::fs::OpenOptions;
+
+use super::faults::Op;
+use super::staging::{BUFFER_BYTES, Staged, Staging, read_some};
+use super::{Disk, DiskError, beneath};
+
+/// So many bytes are written between two durable points.
+const STEP_BYTES: u64 = 8 << 20;
+
+/// What a partial download needs to go on later.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Validators {
+    /// A strong `ETag`.
+    pub etag: Option<String>,
+    /// Bytes of the whole.
+    pub total: Option<u64>,
+    /// The object's edit time when it began.
+    pub edited_secs: Option<i64>,
+}
+
+/// What stands in a sidecar.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Sidecar {
+    validators: Validators,
+    /// Bytes fsynced before this was written.
+    durable: u64,
+}
+
+/// The sidecar of an open partial download.
+pub(super) struct Partial {
+    sidecar: String,
+    validators: Validators,
+    /// Bytes that the sidecar on disk vouches for; 0: there is none.
+    pub(super) durable: u64,
+}
+
+impl Partial {
+    pub(super) fn is_due(&self, size: u64) -> bool {
+        size - self.durable >= STEP_BYTES
+    }
+
+    pub(super) fn remove_sidecar(&self, staging: &Staging) -> io::Result<()> {
+        absent_is_fine(staging.partial.remove_file(&self.sidecar))
+    }
+}
+
+impl Disk {
+    /// The partial download of that name with what it needs to go on, if the disk
+    /// still has it. Its size is where the download goes on.
+    pub fn resume(&self, name: &str) -> Result<Option<(Staged, Validators)>, DiskError> {
+        let staging = &self.state()?.staging;
+        let (data, sidecar) = file_names(name);
+        let label = format!("staging/partial/{data}");
+        let Some(Sidecar { validators, durable }) =
+            self.faults.run(Op::Read, &label, || read_sidecar(staging, &sidecar))?
+        else {
+            self.forget_partial(&data, &sidecar)?;
+            return Ok(None);
+        };
+        let opened = self.faults.run(Op::Open, &label, || {
+            let file =
+                beneath::open(&staging.partial, &data, OpenOptions::new().read(true).write(true))?;
+            let size = file.metadata()?.len();
+            Ok((size >= durable).then_some(file))
+        });
+        let mut file = match opened {
+            Ok(Some(file)) => file,
+            Err(error) if !error.is_missing() => return Err(error),
+            _ => {
+                self.forget_partial(&data, &sidecar)?;
+                return Ok(None);
+            }
+        };
+        let mut hasher = blake3::Hasher::new();
+        self.faults.run(Op::Read, &label, || {
+            file.set_len(durable)?;
+            let mut buffer = vec![0; BUFFER_BYTES];
+            loop {
+                match read_some(&mut file, &mut buffer)? {
+                    0 => break,
+                    read => hasher.update(&buffer[..read]),
+                };
+            }
+            file.seek(SeekFrom::Start(durable))
+        })?;
+        let partial = Partial { sidecar, validators: validators.clone(), durable };
+        let mut staged = Staged::new(data, file, staging, Some(partial));
+        staged.hasher = hasher;
+        staged.size = durable;
+        Ok(Some((staged, validators)))
+    }
+
+    /// A new partial download that survives this run. One of that name from before is
+    /// lost.
+    pub fn stage_partial(&self, name: &str, validators: &Validators) -> Result<Staged, DiskError> {
+        let staging = &self.state()?.staging;
+        let (data, sidecar) = file_names(name);
+        self.forget_partial(&data, &sidecar)?;
+        let label = format!("staging/partial/{data}");
+        let file =
+            self.faults.run(Op::Create, &label, || beneath::create(&staging.partial, &data))?;
+        let partial = Partial { sidecar, validators: validators.clone(), durable: 0 };
+        Ok(Staged::new(data, file, staging, Some(partial)))
+    }
+
+    fn forget_partial(&self, data: &str, sidecar: &str) -> Result<(), DiskError> {
+        let dir = &self.state()?.staging.partial;
+        self.faults.run(Op::Remove, &format!("staging/partial/{data}"), || {
+            // First what vouches for the data, then the data.
+            absent_is_fine(dir.remove_file(sidecar))?;
+            absent_is_fine(dir.remove_file(data))
+        })
+    }
+
+    /// Removes partial downloads that nobody can resume, or that are older than
+    /// `keep_secs`.
+    pub(super) fn sweep_partials(&self, now_secs: i64, keep_secs: i64) -> Result<(), DiskError> {
+        let staging = &self.state()?.staging;
+        let names = self.faults.run(Op::Scan, "staging/partial", || {
+            let mut names = Vec::new();
+            for entry in staging.partial.entries()? {
+                names.extend(entry?.file_name().into_string());
+            }
+            Ok(names)
+        })?;
+        for name in names {
+            let stem = name.strip_suffix(".part").or_else(|| name.strip_suffix(".json"));
+            let stem = stem.unwrap_or(&name);
+            let (data, sidecar) = (format!("{stem}.part"), format!("{stem}.json"));
+            let label = format!("staging/partial/{name}");
+            let young = self.faults.run(Op::Look, &label, || {
+                let part = beneath::stat(&staging.partial, &data)?;
+                let side = beneath::stat(&staging.partial, &sidecar)?;
+                let (Some(_), Some(side)) = (part, side) else { return Ok(false) };
+                Ok(now_secs - beneath::secs(side.modified()?.into_std()) <= keep_secs)
+            })?;
+            let known = name == data || name == sidecar;
+            if !(young && known) {
+                self.faults.run(Op::Remove, &label, || {
+                    absent_is_fine(staging.partial.remove_file(&name))
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Staged {
+    /// Makes sure that what is written so far lasts, then says so in the sidecar.
+    pub(super) fn make_durable(&mut self) -> Result<(), DiskError> {
+        let faults = self.staging.faults.clone();
+        let label = self.label();
+        faults.run(Op::Write, &label, || self.open_file().flush())?;
+        faults.run(Op::Sync, &label, || self.open_file().get_ref().sync_data())?;
+        let (staging, durable) = (Arc::clone(&self.staging), self.size);
+        let Some(partial) = &mut self.partial else { return Ok(()) };
+        faults.run(Op::Write, &label, || {
+            let row = Sidecar { validators: partial.validators.clone(), durable };
+            let temp = format!("{}.new", partial.sidecar);
+            absent_is_fine(staging.partial.remove_file(&temp))?;
+            // No fsync here: a sidecar that a power cut empties or brings back in an
+            // older state costs a longer download, nothing else.
+            beneath::create(&staging.partial, &temp)?.write_all(&serde_json::to_vec(&row)?)?;
+            staging.partial.rename(&temp, &staging.partial, &partial.sidecar)
+        })?;
+        partial.durable = durable;
+        Ok(())
+    }
+
+    /// A finished download moves among the other staged files and loses its sidecar.
+    pub(super) fn leave_partials(&mut self) -> Result<(), DiskError> {
+        let name = self.staging.unused("t");
+        let (staging, label) = (Arc::clone(&self.staging), self.label());
+        staging
+            .faults
+            .run(Op::Rename, &label, || staging.partial.rename(&self.name, &staging.dir, &name))?;
+        self.name = name;
+        if let Some(partial) = self.partial.take() {
+            staging.faults.run(Op::Remove, &label, || partial.remove_sidecar(&staging))?;
+        }
+        Ok(())
+    }
+}
+
+/// Data and sidecar of the partial download `name`: itself where that is a plain file
+/// name, else its hash.
+fn file_names(name: &str) -> (String, String) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let stem = if !name.is_empty() && name.len() <= 100 && name.chars().all(plain) {
+        name.to_owned()
+    } else {
+        format!("h-{}", blake3::hash(name.as_bytes()).to_hex())
+    };
+    (format!("{stem}.part"), format!("{stem}.json"))
+}
+
+/// `None`: there is none, or it is no use.
+fn read_sidecar(staging: &Staging, name: &str) -> io::Result<Option<Sidecar>> {
+    let file = match beneath::read(&staging.partial, name) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let row: Option<Sidecar> = serde_json::from_reader(io::BufReader::new(file)).ok();
+    Ok(row.filter(|row| row.durable > 0))
+}
+
+fn absent_is_fine(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

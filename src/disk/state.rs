@@ -1,0 +1,196 @@
+//! Small files that are not the copy: the mirror's marker, the run logs and whatever
+//! else lies in the state folder by name.
+
+use std::io::{self, BufWriter, Read, Write};
+
+use cap_fs_ext::DirExt;
+use cap_std::fs::{Dir, File, OpenOptions};
+
+use super::faults::{Faults, Op};
+use super::{Disk, DiskError, RESERVED, beneath};
+use crate::model::RelPath;
+
+/// The marker's name in [`RESERVED`].
+const MARKER: &str = "root.json";
+
+/// An open log in the state folder; lines are gathered until [`StateLog::flush`].
+pub struct StateLog {
+    file: BufWriter<File>,
+    name: String,
+    faults: Faults,
+}
+
+impl Disk {
+    /// The mirror's marker, `.feishu-mirror/root.json` below the root, wherever the
+    /// state folder lies. `None`: there is none, or no root.
+    ///
+    /// # Errors
+    /// [`DiskError::Occupied`] where `.feishu-mirror` is a symlink or a file.
+    pub fn read_marker(&self) -> Result<Option<Vec<u8>>, DiskError> {
+        let Some(root) = &self.root else { return Ok(None) };
+        match beneath::folder(root, RESERVED, "") {
+            Err(error) if error.is_missing() => Ok(None),
+            dir => self.read_in(&dir?, MARKER, &format!("{RESERVED}/{MARKER}")),
+        }
+    }
+
+    /// Writes the marker, atomically and durably.
+    pub fn write_marker(&self, json: &[u8]) -> Result<(), DiskError> {
+        let root = self.root()?;
+        let dir = beneath::folder_made(root, RESERVED, "", |_| {})?;
+        self.replace_in(&dir, MARKER, &format!("{RESERVED}/{MARKER}"), |to| to.write_all(json))?;
+        self.faults.run(Op::SyncFolder, "", || beneath::sync(root))
+    }
+
+    /// Reads a file of the state folder, `index.jsonl` or `runs/<run>.jsonl`.
+    pub fn read_state_file(&self, name: &str) -> Result<Option<Vec<u8>>, DiskError> {
+        let Some(state) = &self.state else { return Ok(None) };
+        let (folder, file) = split(name)?;
+        match beneath::folder(&state.dir, &folder, "") {
+            Err(error) if error.is_missing() => Ok(None),
+            dir => self.read_in(&dir?, &file, name),
+        }
+    }
+
+    /// Replaces a file of the state folder, atomically and durably.
+    pub fn write_state_file(&self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        self.replace_state_file(name, |to| to.write_all(bytes))
+    }
+
+    /// The same for content that is made on the way.
+    pub fn replace_state_file(
+        &self,
+        name: &str,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), DiskError> {
+        let (folder, file) = split(name)?;
+        let dir = beneath::folder_made(&self.state()?.dir, &folder, "", |_| {})?;
+        self.replace_in(&dir, &file, name, fill)
+    }
+
+    /// Removes a file of the state folder; absent is fine.
+    pub fn remove_state_file(&self, name: &str) -> Result<(), DiskError> {
+        let Some(state) = &self.state else { return Ok(()) };
+        let (folder, file) = split(name)?;
+        let dir = match beneath::folder(&state.dir, &folder, "") {
+            Err(error) if error.is_missing() => return Ok(()),
+            other => other?,
+        };
+        self.faults.run(Op::Remove, name, || match dir.remove_file_or_symlink(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        })
+    }
+
+    /// Opens the log of a run, `runs/<run>.jsonl`, to add lines to it.
+    pub fn run_log(&self, run: &str) -> Result<StateLog, DiskError> {
+        let name = format!("runs/{run}.jsonl");
+        let (_, file) = split(&name)?;
+        let runs = &self.state()?.runs;
+        let file = self.faults.run(Op::Open, &name, || {
+            let mut options = OpenOptions::new();
+            options.append(true).create(true);
+            #[cfg(unix)]
+            cap_std::fs::OpenOptionsExt::mode(&mut options, 0o644);
+            beneath::open(runs, &file, &mut options)
+        })?;
+        Ok(StateLog { file: BufWriter::new(file), name, faults: self.faults.clone() })
+    }
+
+    /// The names of all runs with a log, oldest first.
+    pub fn run_logs(&self) -> Result<Vec<String>, DiskError> {
+        let Some(state) = &self.state else { return Ok(Vec::new()) };
+        let mut runs = self.faults.run(Op::Scan, "runs", || {
+            let mut runs = Vec::new();
+            for entry in state.runs.entries()? {
+                let name = entry?.file_name();
+                runs.extend(
+                    name.to_str().and_then(|name| name.strip_suffix(".jsonl")).map(str::to_owned),
+                );
+            }
+            Ok(runs)
+        })?;
+        // A run's name begins with its time.
+        runs.sort();
+        Ok(runs)
+    }
+
+    /// Removes the oldest run logs but `keep`.
+    pub fn trim_run_logs(&self, keep: usize) -> Result<(), DiskError> {
+        let runs = self.run_logs()?;
+        let old = runs.len().saturating_sub(keep);
+        runs[..old].iter().try_for_each(|run| self.remove_state_file(&format!("runs/{run}.jsonl")))
+    }
+
+    fn read_in(&self, dir: &Dir, name: &str, label: &str) -> Result<Option<Vec<u8>>, DiskError> {
+        let read = self.faults.run(Op::Read, label, || {
+            let mut bytes = Vec::new();
+            beneath::read(dir, name)?.read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        match read {
+            Err(error) if error.is_missing() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    fn replace_in(
+        &self,
+        dir: &Dir,
+        name: &str,
+        label: &str,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), DiskError> {
+        let staging = &self.state()?.staging;
+        let temp = staging.unused("s");
+        let done = self
+            .faults
+            .run(Op::Write, label, || {
+                let mut file = BufWriter::new(beneath::create(&staging.dir, &temp)?);
+                fill(&mut file)?;
+                let file = file.into_inner()?;
+                #[cfg(unix)]
+                file.set_permissions(cap_std::fs::PermissionsExt::from_mode(staging.file_mode()))?;
+                file.sync_all()
+            })
+            .and_then(|()| {
+                self.faults.run(Op::Publish, label, || staging.dir.rename(&temp, dir, name))
+            });
+        if done.is_err() {
+            // What cannot be removed now is swept by the next run.
+            let _ = staging.dir.remove_file(&temp);
+        }
+        done?;
+        self.faults.run(Op::SyncFolder, label, || beneath::sync(dir))
+    }
+}
+
+impl StateLog {
+    /// Adds a line.
+    pub fn line(&mut self, text: &str) -> Result<(), DiskError> {
+        self.faults.run(Op::Write, &self.name, || {
+            self.file.write_all(text.as_bytes())?;
+            self.file.write_all(b"\n")
+        })
+    }
+
+    /// Hands all lines to the system.
+    pub fn flush(&mut self) -> Result<(), DiskError> {
+        self.faults.run(Op::Write, &self.name, || self.file.flush())
+    }
+
+    /// Makes sure that all lines last.
+    pub fn sync(&mut self) -> Result<(), DiskError> {
+        self.flush()?;
+        self.faults.run(Op::Sync, &self.name, || self.file.get_ref().sync_data())
+    }
+}
+
+/// Folder and file of a name in the state folder.
+fn split(name: &str) -> Result<(String, String), DiskError> {
+    let path = RelPath::new(name).map_err(|error| {
+        DiskError::of(Op::Open, name, io::Error::new(io::ErrorKind::InvalidInput, error))
+    })?;
+    let folder = path.parent().map(String::from).unwrap_or_default();
+    Ok((folder, path.name().to_owned()))
+}

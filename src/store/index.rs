@@ -1,0 +1,161 @@
+//! `index.jsonl`: the manifest as text, for whoever wants to read it while a run holds
+//! the manifest (or has lost it). A header line, then a line a place, sorted by key.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::recorded::{PlaceRow, ProductKey, Recorded, Slot, SourceRow};
+use crate::model::{PlaceKey, PlaceToken, SourceName};
+
+use super::StoreError;
+use super::schema::WRITTEN_BY;
+
+/// The index's file in the state folder.
+pub const INDEX_FILE: &str = "index.jsonl";
+
+/// The version of the index that this program writes, and the newest it reads.
+const INDEX_VERSION: u32 = 1;
+
+/// Which run an index was written after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexMeta {
+    /// The mirror, as in its marker and manifest.
+    pub mirror_id: String,
+    /// The run.
+    pub run_id: String,
+    /// When that was, seconds since 1970.
+    pub as_of_secs: i64,
+}
+
+/// The first line of an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexHeader {
+    /// Version of the index's own format.
+    pub index_version: u32,
+    /// The program that wrote it.
+    pub written_by: String,
+    /// Which run.
+    #[serde(flatten)]
+    pub meta: IndexMeta,
+    /// Lines that follow; fewer means that the file was cut short.
+    pub places: u64,
+    /// The rows of the sources.
+    pub sources: BTreeMap<SourceName, SourceRow>,
+}
+
+/// A place's line, as written.
+#[derive(Serialize)]
+struct LineOut<'a> {
+    source: &'a SourceName,
+    token: &'a PlaceToken,
+    /// Where its products stand in the copy, and its folder as `dir`.
+    paths: BTreeMap<String, String>,
+    row: &'a PlaceRow,
+}
+
+/// A place's line, as read: the paths follow from the rows.
+#[derive(Deserialize)]
+struct LineIn {
+    source: SourceName,
+    token: PlaceToken,
+    row: PlaceRow,
+}
+
+/// Writes `index.jsonl` in the state folder, atomically and durably.
+pub fn write_index(state: &Path, recorded: &Recorded, meta: &IndexMeta) -> Result<(), StoreError> {
+    let path = state.join(INDEX_FILE);
+    let written = || {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("index-");
+        // Less the umask, as every file of the mirror: the default would be 0600.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let file = builder.tempfile_in(super::temp_folder(state))?;
+        let mut out = BufWriter::with_capacity(1 << 18, file);
+        let header = IndexHeader {
+            index_version: INDEX_VERSION,
+            written_by: WRITTEN_BY.to_owned(),
+            meta: meta.clone(),
+            places: recorded.places.len() as u64,
+            sources: recorded.sources.clone(),
+        };
+        line(&mut out, &header)?;
+        for (key, row) in &recorded.places {
+            let paths = paths(recorded, key, row);
+            line(&mut out, &LineOut { source: &key.source, token: &key.token, paths, row })?;
+        }
+        let file = out.into_inner()?;
+        file.as_file().sync_all()?;
+        file.persist(&path)?;
+        super::sync_folder(state)
+    };
+    written().map_err(|error| StoreError::io("write", &path, error))
+}
+
+/// Reads the index; `None`: there is none.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where it is cut short or not an index; [`StoreError::Newer`]
+/// where a newer program wrote it.
+pub fn read_index(state: &Path) -> Result<Option<(IndexHeader, Recorded)>, StoreError> {
+    let path = state.join(INDEX_FILE);
+    let mut lines = match File::open(&path) {
+        Ok(file) => BufReader::with_capacity(1 << 18, file).lines(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("open", &path, error)),
+    };
+    let fault = |error: io::Error| StoreError::io("read", &path, error);
+    let bad = |number: u64, error: serde_json::Error| {
+        StoreError::damaged(&path, format!("line {number}: {error}"))
+    };
+    let first = lines.next().transpose().map_err(fault)?.unwrap_or_default();
+    let Version { index_version } = serde_json::from_str(&first).map_err(|e| bad(1, e))?;
+    if index_version > INDEX_VERSION {
+        let path = path.display().to_string();
+        return Err(StoreError::Newer { path, found: index_version, known: INDEX_VERSION });
+    }
+    let header: IndexHeader = serde_json::from_str(&first).map_err(|e| bad(1, e))?;
+    let mut places = Vec::new();
+    for (number, text) in (2..).zip(lines) {
+        let line: LineIn =
+            serde_json::from_str(&text.map_err(fault)?).map_err(|e| bad(number, e))?;
+        places.push((PlaceKey { source: line.source, token: line.token }, line.row));
+    }
+    if places.len() as u64 != header.places {
+        let message = format!("it has {} of {} places", places.len(), header.places);
+        return Err(StoreError::damaged(&path, message));
+    }
+    let recorded =
+        Recorded { places: places.into_iter().collect(), sources: header.sources.clone() };
+    Ok(Some((header, recorded)))
+}
+
+/// All that is sure about the first line of a newer index.
+#[derive(Deserialize)]
+struct Version {
+    index_version: u32,
+}
+
+fn line(out: &mut impl Write, row: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, row)?;
+    out.write_all(b"\n")
+}
+
+/// Where a place's products and its folder stand in the copy; what is parked in the
+/// middle of a swap is not in it.
+fn paths(recorded: &Recorded, key: &PlaceKey, row: &PlaceRow) -> BTreeMap<String, String> {
+    let folder = ProductKey::whole(Slot::Dir);
+    let dir = row.names.contains_key(&Slot::Dir).then(|| recorded.slot(key, Slot::Dir)).flatten();
+    let products = row.products.keys().map(|product| (product, recorded.product(key, product)));
+    products
+        .chain([(&folder, dir)])
+        .filter_map(|(product, at)| {
+            let path = at?.in_mirror()?.to_string();
+            Some((String::from(product.clone()), path))
+        })
+        .collect()
+}

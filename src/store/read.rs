@@ -1,0 +1,181 @@
+//! Reading the whole manifest, with the store open or without writing one byte.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use redb::{
+    Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, TableError,
+};
+
+use crate::model::SourceName;
+use crate::model::recorded::{Recorded, SourceRow};
+
+use super::schema::{
+    FILE, INTENTS, META, META_MIRROR, META_VERSION, PLACES, SOURCES, VERSION, decode, parse_key,
+};
+use super::{CACHE_BYTES, Intent, Store, StoreError};
+
+/// A manifest with nobody writing to it.
+pub(super) enum Still {
+    /// The file itself.
+    ReadOnly(ReadOnlyDatabase),
+    /// A copy, repaired: the last writer did not close it.
+    Copy(Database, #[expect(dead_code, reason = "removed when dropped")] tempfile::NamedTempFile),
+}
+
+impl Still {
+    /// Opens the manifest without writing to its folder.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        match redb::Builder::new().set_cache_size(CACHE_BYTES).open_read_only(path) {
+            Ok(db) => Ok(Self::ReadOnly(db)),
+            Err(DatabaseError::RepairAborted) => Self::copy(path),
+            Err(error) => Err(StoreError::redb("open", path, error)),
+        }
+    }
+
+    fn copy(path: &Path) -> Result<Self, StoreError> {
+        let copied = || {
+            let mut copy = tempfile::Builder::new().prefix("feishu-mirror-").tempfile()?;
+            io::copy(&mut std::fs::File::open(path)?, copy.as_file_mut())?;
+            Ok(copy)
+        };
+        let copy = copied().map_err(|error| StoreError::io("copy to read", path, error))?;
+        let db = redb::Builder::new()
+            .set_cache_size(CACHE_BYTES)
+            .open(copy.path())
+            .map_err(|error| StoreError::redb("open", path, error))?;
+        Ok(Self::Copy(db, copy))
+    }
+
+    pub(super) fn begin(&self, path: &Path) -> Result<ReadTransaction, StoreError> {
+        let txn = match self {
+            Self::ReadOnly(db) => db.begin_read(),
+            Self::Copy(db, _) => db.begin_read(),
+        };
+        txn.map_err(|error| StoreError::redb("read", path, error))
+    }
+}
+
+impl Store {
+    /// Everything, and the open intents with their numbers, without ever writing to the
+    /// state folder. `None`: no manifest.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] while another process has it open for writing.
+    #[expect(clippy::type_complexity, reason = "three things, named in the doc")]
+    pub fn read(
+        state: &Path,
+    ) -> Result<Option<(String, Recorded, Vec<(u64, Intent)>)>, StoreError> {
+        let path = state.join(FILE);
+        if !is_there(&path)? {
+            return Ok(None);
+        }
+        let still = Still::open(&path)?;
+        let reader = Reader { txn: &still.begin(&path)?, path: &path };
+        let (version, mirror_id) = reader.identity()?;
+        // An older one is read as the next `sync` would migrate it; there is none yet.
+        check_version(&path, version)?;
+        Ok(Some((mirror_id, reader.recorded()?, reader.intents()?)))
+    }
+
+    /// Every row.
+    pub fn load(&self) -> Result<Recorded, StoreError> {
+        let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;
+        Reader { txn: &txn, path: &self.path }.recorded()
+    }
+
+    /// The open intents with their numbers, oldest first.
+    pub fn intents(&self) -> Result<Vec<(u64, Intent)>, StoreError> {
+        let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;
+        Reader { txn: &txn, path: &self.path }.intents()
+    }
+}
+
+/// True where a regular file is there.
+pub(super) fn is_there(path: &Path) -> Result<bool, StoreError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => Ok(true),
+        Ok(_) => Err(StoreError::damaged(path, "it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StoreError::io("open", path, error)),
+    }
+}
+
+/// Refuses a manifest of a newer version.
+pub(super) fn check_version(path: &Path, found: u32) -> Result<(), StoreError> {
+    if found <= VERSION {
+        return Ok(());
+    }
+    Err(StoreError::Newer { path: path.display().to_string(), found, known: VERSION })
+}
+
+/// One moment of the manifest.
+pub(super) struct Reader<'a> {
+    pub(super) txn: &'a ReadTransaction,
+    pub(super) path: &'a Path,
+}
+
+impl Reader<'_> {
+    fn fault(&self, error: impl Into<redb::Error>) -> StoreError {
+        StoreError::redb("read", self.path, error)
+    }
+
+    fn damaged(&self, message: impl Into<String>) -> StoreError {
+        StoreError::damaged(self.path, message)
+    }
+
+    /// Version and mirror id.
+    pub(super) fn identity(&self) -> Result<(u32, String), StoreError> {
+        let meta = match self.txn.open_table(META) {
+            Ok(meta) => meta,
+            Err(TableError::Storage(error)) => return Err(self.fault(error)),
+            Err(_) => return Err(self.damaged("it is a database, but not a manifest")),
+        };
+        let word = |name: &str| {
+            let word = meta.get(name).map_err(|error| self.fault(error))?;
+            let word = word.ok_or_else(|| self.damaged(format!("it does not say its {name}")))?;
+            Ok(word.value().to_owned())
+        };
+        let version = word(META_VERSION)?;
+        let version = version
+            .parse()
+            .map_err(|_| self.damaged(format!("{version:?} is no version of a manifest")))?;
+        Ok((version, word(META_MIRROR)?))
+    }
+
+    pub(super) fn recorded(&self) -> Result<Recorded, StoreError> {
+        let table = self.txn.open_table(PLACES).map_err(|error| self.fault(error))?;
+        let count = table.len().map_err(|error| self.fault(error))?;
+        // Built at once from sorted rows, the map's nodes are full; inserted one by one
+        // they would be half empty, which counts with a million rows.
+        let mut places = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
+        for row in table.iter().map_err(|error| self.fault(error))? {
+            let (key, row) = row.map_err(|error| self.fault(error))?;
+            let text = key.value();
+            let key = parse_key(text).ok_or_else(|| self.damaged(format!("the key {text:?}")))?;
+            places.push((key, decode(text, row.value()).map_err(|m| self.damaged(m))?));
+        }
+        let table = self.txn.open_table(SOURCES).map_err(|error| self.fault(error))?;
+        let mut sources = BTreeMap::new();
+        for row in table.iter().map_err(|error| self.fault(error))? {
+            let (name, row) = row.map_err(|error| self.fault(error))?;
+            let row: SourceRow = decode(name.value(), row.value()).map_err(|m| self.damaged(m))?;
+            sources.insert(SourceName::new(name.value()), row);
+        }
+        Ok(Recorded { places: places.into_iter().collect(), sources })
+    }
+
+    pub(super) fn intents(&self) -> Result<Vec<(u64, Intent)>, StoreError> {
+        let table = self.txn.open_table(INTENTS).map_err(|error| self.fault(error))?;
+        let mut intents = Vec::new();
+        for row in table.iter().map_err(|error| self.fault(error))? {
+            let (number, row) = row.map_err(|error| self.fault(error))?;
+            let number = number.value();
+            let intent = decode(&format!("intent {number}"), row.value());
+            intents.push((number, intent.map_err(|m| self.damaged(m))?));
+        }
+        Ok(intents)
+    }
+}

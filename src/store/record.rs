@@ -1,0 +1,155 @@
+//! Writing: intents before a rename, rows after it, each in one durable transaction.
+
+use std::sync::atomic::Ordering;
+
+use redb::{ReadableTable, Table, WriteTransaction};
+
+use crate::model::recorded::{PlaceRow, SourceRow};
+use crate::model::{PlaceKey, PlaceToken, SourceName};
+
+use super::changes::{self, Rows};
+use super::schema::{INTENTS, PLACES, SOURCES, decode, encode, key_text, parse_key, source_range};
+use super::{Intent, RowChange, Store, StoreError};
+
+impl Store {
+    /// Commits intents, durably, in one transaction; returns their numbers.
+    pub fn intend(&self, intents: &[Intent]) -> Result<Vec<u64>, StoreError> {
+        if intents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let first = self.next_intent.fetch_add(intents.len() as u64, Ordering::Relaxed);
+        let numbers: Vec<u64> = (first..).take(intents.len()).collect();
+        self.write(|txn| {
+            let mut table = txn.open_table(INTENTS).map_err(|e| self.fault("write", e))?;
+            for (number, intent) in numbers.iter().zip(intents) {
+                let row = encode(intent);
+                table.insert(number, row.as_slice()).map_err(|e| self.fault("write", e))?;
+            }
+            Ok(())
+        })?;
+        Ok(numbers)
+    }
+
+    /// Commits row changes and closes intents, durably, in one transaction.
+    pub fn record(&self, changes: &[RowChange], closed: &[u64]) -> Result<(), StoreError> {
+        if changes.is_empty() && closed.is_empty() {
+            return Ok(());
+        }
+        let changed = self.write(|txn| {
+            let mut rows = TableRows {
+                store: self,
+                places: txn.open_table(PLACES).map_err(|e| self.fault("write", e))?,
+                sources: txn.open_table(SOURCES).map_err(|e| self.fault("write", e))?,
+                changed: false,
+            };
+            changes::apply(&mut rows, changes)?;
+            let mut intents = txn.open_table(INTENTS).map_err(|e| self.fault("write", e))?;
+            for number in closed {
+                intents.remove(number).map_err(|e| self.fault("write", e))?;
+            }
+            Ok(rows.changed)
+        })?;
+        self.changed.fetch_or(changed, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// One transaction. It is on the disk when this returns, and a power cut at any
+    /// instant leaves it whole or not there at all: two-phase commit, with the
+    /// allocator's state saved too, so that the next start needs no repair.
+    fn write<T>(
+        &self,
+        fill: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut txn = self.db.begin_write().map_err(|e| self.fault("write", e))?;
+        txn.set_two_phase_commit(true);
+        txn.set_quick_repair(true);
+        let done = fill(&txn)?;
+        txn.commit().map_err(|e| self.fault("write", e))?;
+        Ok(done)
+    }
+}
+
+/// The manifest's tables within a transaction.
+struct TableRows<'a, 'txn> {
+    store: &'a Store,
+    places: Table<'txn, &'static str, &'static [u8]>,
+    sources: Table<'txn, &'static str, &'static [u8]>,
+    /// Some row is not what it was.
+    changed: bool,
+}
+
+impl TableRows<'_, '_> {
+    fn decode<T: serde::de::DeserializeOwned>(
+        &self,
+        what: &str,
+        bytes: &[u8],
+    ) -> Result<T, StoreError> {
+        decode(what, bytes).map_err(|message| StoreError::damaged(&self.store.path, message))
+    }
+}
+
+impl Rows for TableRows<'_, '_> {
+    type Error = StoreError;
+
+    fn put(&mut self, key: &PlaceKey, row: &PlaceRow) -> Result<(), StoreError> {
+        let (key, row) = (key_text(key), encode(row));
+        let same = self
+            .places
+            .get(key.as_str())
+            .map_err(|e| self.store.fault("read", e))?
+            .is_some_and(|old| old.value() == row);
+        if !same {
+            self.places
+                .insert(key.as_str(), row.as_slice())
+                .map_err(|e| self.store.fault("write", e))?;
+            self.changed = true;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, key: &PlaceKey) -> Result<Option<PlaceRow>, StoreError> {
+        let key = key_text(key);
+        let old = self.places.remove(key.as_str()).map_err(|e| self.store.fault("write", e))?;
+        let Some(bytes) = old.map(|old| old.value().to_vec()) else { return Ok(None) };
+        self.changed = true;
+        self.decode(&key, &bytes).map(Some)
+    }
+
+    fn parents(&self, source: &SourceName) -> Result<Vec<(PlaceToken, PlaceToken)>, StoreError> {
+        /// The only field that is needed here; the others are not even parsed.
+        #[derive(serde::Deserialize)]
+        struct Parent {
+            parent: Option<PlaceToken>,
+        }
+        let (first, end) = source_range(source);
+        let mut parents = Vec::new();
+        let rows = self
+            .places
+            .range(first.as_str()..end.as_str())
+            .map_err(|e| self.store.fault("read", e))?;
+        for row in rows {
+            let (key, bytes) = row.map_err(|e| self.store.fault("read", e))?;
+            let row: Parent = self.decode(key.value(), bytes.value())?;
+            if let (Some(key), Some(parent)) = (parse_key(key.value()), row.parent) {
+                parents.push((key.token, parent));
+            }
+        }
+        Ok(parents)
+    }
+
+    fn put_source(&mut self, name: &SourceName, row: &SourceRow) -> Result<(), StoreError> {
+        let bytes = encode(row);
+        let old = self
+            .sources
+            .insert(name.as_str(), bytes.as_slice())
+            .map_err(|e| self.store.fault("write", e))?
+            .map(|old| old.value().to_vec());
+        let old: Option<SourceRow> = match old {
+            Some(old) => Some(self.decode(name.as_str(), &old)?),
+            None => None,
+        };
+        // The time of the last full walk alone is no reason to write the index again.
+        self.changed |= old.is_none_or(|old| old.root != row.root);
+        Ok(())
+    }
+}
