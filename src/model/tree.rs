@@ -15,11 +15,27 @@ pub struct RemoteTree {
     pub sources: BTreeMap<SourceName, RemoteSource>,
 }
 
+/// Which of the service's trees a source walks; decides how a missing place is asked
+/// for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Family {
+    /// Drive folders: a place is its object.
+    #[default]
+    Drive,
+    /// Wiki spaces and nodes.
+    Wiki,
+    /// Documents by their URLs.
+    Docs,
+}
+
 /// One source as listed in this run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RemoteSource {
+    /// Which tree.
+    pub family: Family,
     /// What the config entry resolved to (root folder token, `all`, space id, node
-    /// token, `docs`): another root means other places, none of them gone.
+    /// token, `docs`): another root means other places, none of them gone. Empty where
+    /// it could not be found out; the top's listing has then failed.
     pub root: String,
     /// True for a `docs` source, whose places never leave.
     pub pinned: bool,
@@ -86,9 +102,11 @@ pub struct Node {
     pub object: Object,
     /// The title as Feishu shows it, any characters.
     pub title: String,
-    /// Drive `created_time`, wiki `node_create_time`; seconds since 1970, 0 if unknown.
+    /// Drive `created_time`, wiki `node_create_time`; seconds since 1970, 0 if unknown. Of
+    /// a space its id, which numbers spaces in the order they were made.
     pub created_secs: i64,
-    /// Edit time of the content, where the listing carries one.
+    /// Edit time of the content, where the listing carries one. None for folders, spaces
+    /// and Drive shortcuts, whose time is not their target's.
     pub edited: Option<Edited>,
     /// Wiki: the listing says that there are children.
     pub has_children: bool,
