@@ -35,17 +35,18 @@ pub fn assign(claimants: &[Claimant], reserved: &[&str]) -> BTreeMap<PlaceToken,
     let mut taken: Taken = reserved.iter().map(|name| fold(name)).collect();
     let mut order: Vec<&Claimant> = claimants.iter().collect();
     order.sort_by_key(|c| (c.created_secs <= 0, c.created_secs, &c.token));
-    let given = |c: &Claimant| c.given.clone().filter(|names| !names.names.is_empty());
-    for names in order.iter().filter_map(|c| given(c)) {
+    let (old, new): (Vec<&Claimant>, Vec<&Claimant>) =
+        order.into_iter().partition(|claimant| given(claimant).is_some());
+    for names in old.iter().filter_map(|claimant| given(claimant)) {
         taken.extend(names.names.values().map(|name| fold(name)));
     }
 
     let mut all = BTreeMap::new();
-    let (old, new): (Vec<&Claimant>, Vec<&Claimant>) =
-        order.into_iter().partition(|c| given(c).is_some());
     for claimant in old {
-        let mut names = given(claimant).unwrap_or_default();
-        Wish::of(claimant).extend(&mut names, &mut taken);
+        let mut names = given(claimant).cloned().unwrap_or_default();
+        if claimant.slots.iter().any(|slot| !names.names.contains_key(slot)) {
+            Wish::of(claimant).extend(&mut names, &mut taken);
+        }
         all.insert(claimant.token.clone(), names);
     }
     for claimant in new {
@@ -55,6 +56,11 @@ pub fn assign(claimants: &[Claimant], reserved: &[&str]) -> BTreeMap<PlaceToken,
         all.insert(claimant.token.clone(), names);
     }
     all
+}
+
+/// Names that bind: a place that was given none may be named anew.
+fn given(claimant: &Claimant) -> Option<&Names> {
+    claimant.given.as_ref().filter(|names| !names.names.is_empty())
 }
 
 /// A claimant with its title taken apart.

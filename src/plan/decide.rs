@@ -224,8 +224,12 @@ impl Making<'_, '_> {
             }
             let known = self.inputs.recorded.sources.get(name);
             let full = source.is_full().then_some(self.inputs.now_secs);
+            let root = match known {
+                Some(known) if source.root.is_empty() => known.root.clone(),
+                _ => source.root.clone(),
+            };
             let row = SourceRow {
-                root: source.root.clone(),
+                root,
                 full_walk_secs: full.or(known.and_then(|row| row.full_walk_secs)),
             };
             self.plan.sources.insert(name.clone(), row);
