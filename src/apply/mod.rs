@@ -356,3 +356,6 @@ async fn finish(journal: Journal, result: Result<(), Halt>) -> Result<Report, St
     }
     Ok(report)
 }
+
+#[cfg(test)]
+mod tests;

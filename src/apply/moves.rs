@@ -426,6 +426,19 @@ impl Mover<'_> {
             then
         };
 
+        // Carried along by its folder, or only its row changes.
+        if slots.is_empty() && at == to {
+            self.journal.ready(&at, &[])?;
+            let then = if self.journal.row(&at) == Some(&*row_with(&[])) {
+                Vec::new()
+            } else {
+                switch(&[])
+            };
+            let step = Step { key: to, op: None, then, done: events, wants: Vec::new() };
+            self.journal.push(step)?;
+            return Ok(Ok(()));
+        }
+
         // A single file can share its transactions with others.
         if let [(slot, from, goal)] = slots.as_slice()
             && *slot != Slot::Dir
