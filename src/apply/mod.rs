@@ -46,6 +46,8 @@ pub struct Settings {
     pub deadline: Option<tokio::time::Instant>,
     /// `limits.retries`, for downloads cut in the middle.
     pub retries: u32,
+    /// `filter.allow_forbidden`: places that may not be read do not make a run partial.
+    pub allow_forbidden: bool,
 }
 
 /// How it went.
