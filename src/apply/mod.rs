@@ -1,18 +1,46 @@
 //! Carries a [`Plan`] out: moves, folders, content, links, prunes.
+//!
+//! Each action stands alone: one that fails is told, remembered where that matters, and
+//! left for the next run; the others go on. All renames go through [`journal`], which
+//! owns the manifest meanwhile. Content is fetched by [`fetch`] while what is finished
+//! is published.
 
+mod download;
+mod export_queue;
+mod fetch;
+mod folders;
+mod journal;
+mod links;
+mod moves;
+mod parts;
+mod prune;
+mod publish;
+mod settle;
+mod signature;
+mod sink;
+mod trouble;
+
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError};
 use crate::feishu::{ApiError, Client};
-use crate::model::change::{Failure, Tally};
-use crate::model::recorded::Recorded;
-use crate::plan::Plan;
+use crate::model::change::{Failure, Rank, Tally};
+use crate::model::recorded::{PlaceRow, Recorded};
+use crate::model::{PlaceKey, PlaceToken};
+use crate::plan::{Fetch, Plan, Relocation};
 use crate::progress::Progress;
 use crate::store::{Intent, RowChange, Store, StoreError};
+
+use fetch::{Copy, Fetcher, Job};
+use journal::{BATCH, Journal};
+use sink::blocking;
+use trouble::Halt;
 
 /// What `apply` works with.
 #[derive(Clone)]
@@ -79,19 +107,255 @@ pub enum Stop {
 }
 
 /// Carries the plan out.
-#[expect(clippy::unused_async, unused_variables)]
+///
+/// # Errors
+/// Only where the manifest cannot be written. Whatever else ends the run early is in
+/// [`Report::stopped`].
 pub async fn apply(
     plan: Plan,
     recorded: Recorded,
     tools: &Tools,
     settings: &Settings,
 ) -> Result<Report, StoreError> {
-    todo!()
+    let settings = Arc::new(settings.clone());
+    let Tools { disk, store, progress, clock, .. } = tools.clone();
+    let mut journal = Journal::new(disk, store, progress, clock, settings.clone(), recorded);
+    for skip in &plan.skips {
+        journal.report.tally.count(skip.change.place(), Rank::Skipped);
+    }
+    for place in &plan.unchanged {
+        journal.report.tally.count(place.clone(), Rank::Unchanged);
+    }
+    let gate = Gate { stop: tools.stop.clone(), deadline: settings.deadline };
+    let fetcher = Fetcher::new(tools, settings);
+    let Plan {
+        records,
+        forget,
+        asides,
+        moves,
+        folders,
+        fetches,
+        touches,
+        urls,
+        links,
+        prunes,
+        sources,
+        ..
+    } = plan;
+
+    // Names and folders first: content goes to where they then are.
+    let closed = gate.clone();
+    let relocations: Vec<Relocation> = asides.into_iter().chain(moves).collect();
+    let (journal, result) = on_disk(journal, move |journal| {
+        let mut deferred = record_rows(journal, records, &forget)?;
+        let cancelled = || closed.is_closed();
+        moves::relocate_all(journal, relocations, &mut deferred, &cancelled)?;
+        moves::record_resolved(journal, &mut deferred)?;
+        journal.make_folders(folders, &cancelled)
+    })
+    .await;
+    if let Err(halt) = result {
+        return finish(journal, Err(halt)).await;
+    }
+    if gate.is_closed() {
+        return finish(journal, Err(gate.why())).await;
+    }
+
+    let (journal, result) = content(journal, &fetcher, fetches).await;
+    if let Err(halt) = result {
+        return finish(journal, Err(halt)).await;
+    }
+    let stopped = fetcher.stopped();
+
+    // What needs no service is done even where a budget ended the fetches; what would
+    // be concluded from a whole run (prunes, a full walk) is not.
+    let whole = stopped.is_none();
+    let goes_on = match &stopped {
+        None | Some(Stop::Budget(_)) => true,
+        Some(_) => false,
+    };
+    let closed = gate.clone();
+    let (journal, result) = on_disk(journal, move |journal| {
+        if !goes_on {
+            return Ok(());
+        }
+        let cancelled = || closed.stop.is_cancelled();
+        journal.touch_all(touches, &cancelled)?;
+        journal.make_urls(urls, &cancelled)?;
+        journal.make_links(links, &cancelled)?;
+        if whole && !closed.is_closed() {
+            journal.prune_all(prunes, &|| closed.is_closed())?;
+        }
+        if whole && !closed.is_closed() {
+            let rows = sources.into_iter().map(|(name, source)| RowChange::Source { name, source });
+            journal.record(&rows.collect::<Vec<_>>())?;
+        }
+        Ok(())
+    })
+    .await;
+    let result = result.and(match stopped {
+        Some(stop) => Err(Halt::Stop(stop)),
+        None if gate.is_closed() => Err(gate.why()),
+        None => Ok(()),
+    });
+    finish(journal, result).await
 }
 
 /// Settles what a crash left open by looking at the disk: returns the row changes that
 /// turned out to be true. `sync` records them; `diff` applies them to its own memory.
-#[expect(unused_variables)]
+///
+/// # Errors
+/// Where the disk cannot be looked at: then nothing may be concluded.
 pub fn settle(disk: &Disk, intents: &[(u64, Intent)]) -> Result<Vec<RowChange>, DiskError> {
-    todo!()
+    settle::settle(disk, intents)
 }
+
+/// Whether something new may begin.
+#[derive(Clone)]
+struct Gate {
+    stop: CancellationToken,
+    deadline: Option<tokio::time::Instant>,
+}
+
+impl Gate {
+    fn is_closed(&self) -> bool {
+        self.stop.is_cancelled()
+            || self.deadline.is_some_and(|end| tokio::time::Instant::now() >= end)
+    }
+
+    fn why(&self) -> Halt {
+        Halt::Stop(if self.stop.is_cancelled() {
+            Stop::Interrupted
+        } else {
+            Stop::Budget(Failure::new(
+                "the time for this run (`--max-time`) is over",
+                "run again to go on",
+            ))
+        })
+    }
+}
+
+/// Runs a part of the work on a blocking thread, which owns the journal meanwhile.
+async fn on_disk(
+    mut journal: Journal,
+    work: impl FnOnce(&mut Journal) -> Result<(), Halt> + Send + 'static,
+) -> (Journal, Result<(), Halt>) {
+    blocking(move || {
+        let result = work(&mut journal);
+        (journal, result)
+    })
+    .await
+}
+
+/// Writes the rows that come before anything else. Returns those that must wait: their
+/// folder comes into being by a move from another source.
+fn record_rows(
+    journal: &mut Journal,
+    records: Vec<(PlaceKey, PlaceRow)>,
+    forget: &[PlaceKey],
+) -> Result<Vec<(PlaceKey, PlaceRow)>, Halt> {
+    let mut changes: Vec<RowChange> =
+        forget.iter().map(|key| RowChange::Drop { key: key.clone() }).collect();
+    let new: BTreeMap<&PlaceKey, Option<&PlaceToken>> =
+        records.iter().map(|(key, row)| (key, row.parent.as_ref())).collect();
+    let mut waiting = Vec::new();
+    let rooted = |key: &PlaceKey| {
+        let (mut key, mut seen) = (key.clone(), HashSet::new());
+        // Up the rows of the plan, else those of the manifest, to the top of the source.
+        while seen.insert(key.clone()) {
+            let parent = match new.get(&key) {
+                Some(parent) => parent.cloned(),
+                None => match journal.row(&key) {
+                    Some(row) => row.parent.clone(),
+                    None => return false,
+                },
+            };
+            let Some(token) = parent else { return true };
+            key = PlaceKey { source: key.source, token };
+        }
+        false
+    };
+    let rooted: Vec<bool> = records.iter().map(|(key, _)| rooted(key)).collect();
+    for ((key, row), rooted) in records.into_iter().zip(rooted) {
+        if rooted {
+            changes.push(RowChange::Put { key, place: Box::new(row) });
+        } else {
+            waiting.push((key, row));
+        }
+    }
+    for chunk in changes.chunks(BATCH) {
+        journal.record(chunk)?;
+    }
+    Ok(waiting)
+}
+
+/// Fetches, and publishes what is finished while the rest is on its way.
+async fn content(
+    journal: Journal,
+    fetcher: &Fetcher,
+    fetches: Vec<Fetch>,
+) -> (Journal, Result<(), Halt>) {
+    if fetches.is_empty() {
+        return (journal, Ok(()));
+    }
+    let jobs = fetches
+        .into_iter()
+        .map(|fetch| {
+            let current = journal.current();
+            let copies = fetch.wants.iter().map(|want| {
+                let (key, product) = want.copy_from.as_ref()?;
+                let row = current.places.get(key)?.products.get(product)?.clone();
+                Some(Copy { from: current.product(key, product)?, row })
+            });
+            Job { copies: copies.collect(), fetch }
+        })
+        .collect();
+    let (sender, mut finished) = mpsc::channel(BATCH);
+    let publisher = async move {
+        let mut journal = journal;
+        // A batch is what finished while the one before was committed: small and quick
+        // when little comes, large when much does. Nothing waits for a timer.
+        while let Some(first) = finished.recv().await {
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Ok(next) = finished.try_recv()
+            {
+                batch.push(next);
+            }
+            let (back, result) = on_disk(journal, move |journal| {
+                for got in batch {
+                    journal.publish(got)?;
+                }
+                journal.flush()
+            })
+            .await;
+            journal = back;
+            if let Err(halt) = result {
+                // The reason is handed back here; this only calls off the fetches.
+                fetcher.end(Stop::Interrupted, false);
+                return (journal, Err(halt));
+            }
+        }
+        (journal, Ok(()))
+    };
+    let ((), result) = tokio::join!(fetcher.run(jobs, sender), publisher);
+    result
+}
+
+/// Syncs what is still to be synced and says how it went.
+async fn finish(journal: Journal, result: Result<(), Halt>) -> Result<Report, StoreError> {
+    let (journal, synced) = on_disk(journal, Journal::close).await;
+    let mut report = journal.report;
+    match result.and(synced) {
+        Ok(()) => {}
+        Err(Halt::Store(error)) => return Err(error),
+        Err(Halt::Stop(stop)) => {
+            report.partial = true;
+            report.stopped = Some(stop);
+        }
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests;

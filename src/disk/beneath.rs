@@ -176,9 +176,14 @@ pub(super) fn sync(dir: &Dir) -> io::Result<()> {
     #[cfg(unix)]
     {
         use rustix::fs::{Mode, OFlags, fsync, openat};
+        use rustix::io::Errno;
         // The handles of cap-std are O_PATH on Linux, which fsync refuses.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        fsync(openat(dir, ".", flags, Mode::empty())?)?;
+        match fsync(openat(dir, ".", flags, Mode::empty())?) {
+            // Network and FUSE file systems that keep no order of their own to write down.
+            Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     #[cfg(not(unix))]
     let _ = dir;

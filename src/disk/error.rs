@@ -34,7 +34,7 @@ pub enum DiskError {
         why: &'static str,
     },
     /// Anything else.
-    #[error("cannot {action} {path}")]
+    #[error("cannot {action} {path}{}", what_to_do(.source))]
     Io {
         /// `write`, `rename` …
         action: &'static str,
@@ -43,6 +43,17 @@ pub enum DiskError {
         /// The system's error.
         source: io::Error,
     },
+}
+
+/// What the reader can do where the system's word alone does not say it.
+fn what_to_do(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            ": give this user the right to write there, then run again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ": make the disk writable, then run again",
+        _ => "",
+    }
 }
 
 impl DiskError {

@@ -57,10 +57,10 @@ pub struct Disk {
 /// Handles below the state folder.
 struct State {
     dir: Dir,
-    trash: Dir,
-    runs: Dir,
-    parked: Dir,
-    staging: Arc<staging::Staging>,
+    /// `None`: opened without `create`, and there is none.
+    parked: Option<Dir>,
+    /// The same.
+    staging: Option<Arc<staging::Staging>>,
 }
 
 impl Disk {
@@ -101,10 +101,7 @@ impl Disk {
                 return Err(state_error(root, state, "is on another file system than"));
             }
         }
-        let state_handles = match state_dir {
-            Some(dir) => State::open(dir, create, faults)?,
-            None => None,
-        };
+        let state_handles = state_dir.map(|dir| State::open(dir, create, faults)).transpose()?;
         Ok(Self {
             root_path: root.to_owned(),
             state_path: state.to_owned(),
@@ -122,12 +119,32 @@ impl Disk {
         self.root.is_some()
     }
 
+    /// The root, as it was given to [`Disk::open`].
+    pub fn root_path(&self) -> &Path {
+        &self.root_path
+    }
+
+    /// The state folder, as it was given to [`Disk::open`].
+    pub fn state_path(&self) -> &Path {
+        &self.state_path
+    }
+
     fn root(&self) -> Result<&Dir, DiskError> {
         self.root.as_ref().ok_or_else(|| missing(&self.root_path))
     }
 
     fn state(&self) -> Result<&State, DiskError> {
         self.state.as_ref().ok_or_else(|| missing(&self.state_path))
+    }
+
+    fn staging(&self) -> Result<&Arc<staging::Staging>, DiskError> {
+        let staging = self.state()?.staging.as_ref();
+        staging.ok_or_else(|| missing(&self.state_path.join("staging")))
+    }
+
+    fn parked(&self) -> Result<&Dir, DiskError> {
+        let parked = self.state()?.parked.as_ref();
+        parked.ok_or_else(|| missing(&self.state_path.join(staging::PARKED)))
     }
 
     /// The handle below which a place lies, its path there, and what goes before that
@@ -138,7 +155,7 @@ impl Disk {
                 self.guard(path)?;
                 Ok((self.root()?, path, ""))
             }
-            Loc::Parked(path) => Ok((&self.state()?.parked, path, staging::PARKED)),
+            Loc::Parked(path) => Ok((self.parked()?, path, staging::PARKED)),
         }
     }
 
@@ -161,12 +178,14 @@ impl Disk {
     fn parent<'a>(&self, at: &'a Loc) -> Result<(Dir, &'a str, String), DiskError> {
         let (base, path, label) = self.base(at)?;
         let (parent, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
-        Ok((beneath::folder(base, parent, label)?, name, format!("{label}{path}")))
+        let whole = format!("{label}{path}");
+        self.faults.run(Op::Open, &whole, || Ok(()))?;
+        Ok((beneath::folder(base, parent, label)?, name, whole))
     }
 }
 
 impl State {
-    fn open(dir: Dir, create: bool, faults: &Faults) -> Result<Option<Self>, DiskError> {
+    fn open(dir: Dir, create: bool, faults: &Faults) -> Result<Self, DiskError> {
         let sub = |path: &str| -> Result<Option<Dir>, DiskError> {
             if create {
                 faults.run(Op::MakeFolder, path, || Ok(()))?;
@@ -177,17 +196,17 @@ impl State {
                 other => other.map(Some),
             }
         };
-        let (Some(staging), Some(parked), Some(partial), Some(trash), Some(runs)) = (
-            sub("staging")?,
-            sub("staging/parked")?,
-            sub("staging/partial")?,
-            sub("trash")?,
-            sub("runs")?,
-        ) else {
-            return Ok(None);
+        let (parked, partial) = (sub("staging/parked")?, sub("staging/partial")?);
+        let staging = match (sub("staging")?, partial) {
+            (Some(staging), Some(partial)) => {
+                Some(Arc::new(staging::Staging::new(staging, partial, create, faults)?))
+            }
+            _ => None,
         };
-        let staging = staging::Staging::new(staging, partial, create, faults)?;
-        Ok(Some(Self { dir, trash, runs, parked, staging: Arc::new(staging) }))
+        // Opened when needed; here only to be made, or refused if planted.
+        sub("trash")?;
+        sub("runs")?;
+        Ok(Self { dir, parked, staging })
     }
 }
 

@@ -58,7 +58,7 @@ impl Disk {
     /// The partial download of that name with what it needs to go on, if the disk
     /// still has it. Its size is where the download goes on.
     pub fn resume(&self, name: &str) -> Result<Option<(Staged, Validators)>, DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         let (data, sidecar) = file_names(name);
         let label = format!("staging/partial/{data}");
         let Some(Sidecar { validators, durable }) =
@@ -103,7 +103,7 @@ impl Disk {
     /// A new partial download that survives this run. One of that name from before is
     /// lost.
     pub fn stage_partial(&self, name: &str, validators: &Validators) -> Result<Staged, DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         let (data, sidecar) = file_names(name);
         self.forget_partial(&data, &sidecar)?;
         let label = format!("staging/partial/{data}");
@@ -114,7 +114,7 @@ impl Disk {
     }
 
     fn forget_partial(&self, data: &str, sidecar: &str) -> Result<(), DiskError> {
-        let dir = &self.state()?.staging.partial;
+        let dir = &self.staging()?.partial;
         self.faults.run(Op::Remove, &format!("staging/partial/{data}"), || {
             // First what vouches for the data, then the data.
             absent_is_fine(dir.remove_file(sidecar))?;
@@ -125,7 +125,7 @@ impl Disk {
     /// Removes partial downloads that nobody can resume, or that are older than
     /// `keep_secs`.
     pub(super) fn sweep_partials(&self, now_secs: i64, keep_secs: i64) -> Result<(), DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         let names = self.faults.run(Op::Scan, "staging/partial", || {
             let mut names = Vec::new();
             for entry in staging.partial.entries()? {
@@ -142,7 +142,7 @@ impl Disk {
                 let part = beneath::stat(&staging.partial, &data)?;
                 let side = beneath::stat(&staging.partial, &sidecar)?;
                 let (Some(_), Some(side)) = (part, side) else { return Ok(false) };
-                Ok(now_secs - beneath::secs(side.modified()?.into_std()) <= keep_secs)
+                Ok(now_secs.saturating_sub(beneath::secs(side.modified()?.into_std())) <= keep_secs)
             })?;
             let known = name == data || name == sidecar;
             if !(young && known) {
@@ -159,7 +159,7 @@ impl Staged {
     /// Makes sure that what is written so far lasts, then says so in the sidecar.
     pub(super) fn make_durable(&mut self) -> Result<(), DiskError> {
         let faults = self.staging.faults.clone();
-        let label = self.label();
+        let label = Arc::clone(&self.label);
         faults.run(Op::Write, &label, || self.open_file().flush())?;
         faults.run(Op::Sync, &label, || self.open_file().get_ref().sync_data())?;
         let (staging, durable) = (Arc::clone(&self.staging), self.size);
@@ -180,7 +180,7 @@ impl Staged {
     /// A finished download moves among the other staged files and loses its sidecar.
     pub(super) fn leave_partials(&mut self) -> Result<(), DiskError> {
         let name = self.staging.unused("t");
-        let (staging, label) = (Arc::clone(&self.staging), self.label());
+        let (staging, label) = (Arc::clone(&self.staging), Arc::clone(&self.label));
         staging
             .faults
             .run(Op::Rename, &label, || staging.partial.rename(&self.name, &staging.dir, &name))?;

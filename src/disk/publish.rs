@@ -33,7 +33,7 @@ impl Disk {
     /// [`DiskError::Occupied`] where `to` is a folder (or a device), or a parent is not
     /// a real folder.
     pub fn publish(&self, sealed: &Sealed, to: &RelPath) -> Result<(), DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         let at = Loc::Mirror(to.clone());
         let (parent, name, label) = self.parent(&at)?;
         self.replaceable(&parent, name, &label)?;
@@ -168,7 +168,7 @@ impl Disk {
             return Err(DiskError::of(Op::Link, &label, source));
         }
         self.replaceable(&parent, name, &label)?;
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         let temp = staging.unused("l");
         match self.faults.run(Op::Link, &label, || staging.dir.symlink(text, &temp)) {
             Err(DiskError::Io { source, .. }) if lacks_symlinks(&source) => return Ok(false),
@@ -214,7 +214,7 @@ impl Disk {
             self.sync_one(self.root()?, "", "")?;
         }
         if owed.parked {
-            self.sync_one(&self.state()?.parked, "", PARKED)?;
+            self.sync_one(self.parked()?, "", PARKED)?;
         }
         let mut done = BTreeSet::new();
         for at in folders {
@@ -227,7 +227,7 @@ impl Disk {
             self.sync_one(self.root()?, path, "")?;
         }
         for path in &owed.trash {
-            self.sync_one(&self.state()?.trash, path, "trash/")?;
+            self.sync_one(&self.state()?.dir, &format!("trash/{path}"), "")?;
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Disk {
             hidden.extend(self.state_below.iter().map(|below| self.root_path.join(below)));
             self.walk(&self.root_path, &hidden, Loc::Mirror, &mut local)?;
         }
-        if self.state.is_some() {
+        if self.parked().is_ok() {
             // Nothing below is unreadable by anybody's doing but ours: an error is one.
             let parked = self.state_path.join("staging").join("parked");
             let mut inside = LocalState::default();
@@ -113,8 +113,8 @@ impl Disk {
                     local.entries.insert(loc(path), found.unwrap_or(LocalEntry::Other));
                 }
                 Err(error) if error.is_missing() => {}
-                Err(error) if ty.is_dir() => {
-                    tracing::warn!(%path, %error, "folder left out of the scan");
+                Err(_) if ty.is_dir() => {
+                    local.entries.insert(loc(path.clone()), LocalEntry::Dir);
                     local.unreadable.insert(path);
                     walk.skip_current_dir();
                 }

@@ -98,6 +98,8 @@ pub struct Staged {
     pub(super) file: Option<BufWriter<File>>,
     pub(super) hasher: blake3::Hasher,
     pub(super) name: String,
+    /// Where it is, for messages.
+    pub(super) label: Arc<str>,
     pub(super) staging: Arc<Staging>,
     pub(super) partial: Option<Partial>,
 }
@@ -116,7 +118,7 @@ pub struct Sealed {
 impl Disk {
     /// A new file in staging.
     pub fn stage(&self) -> Result<Staged, DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         let name = staging.unused("t");
         let file = self
             .faults
@@ -142,7 +144,7 @@ impl Disk {
     /// Removes a staged file.
     #[expect(clippy::needless_pass_by_value, reason = "nothing is left to use")]
     pub fn discard(&self, sealed: Sealed) -> Result<(), DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         self.faults.run(Op::Remove, &format!("staging/{}", sealed.name), || {
             staging.dir.remove_file(&sealed.name)
         })
@@ -150,7 +152,7 @@ impl Disk {
 
     /// Sets mode (0644 less the umask) and mtime of a staged file, before its publish.
     pub fn dress(&self, sealed: &Sealed, mtime_secs: i64) -> Result<(), DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         self.faults.run(Op::Dress, &format!("staging/{}", sealed.name), || {
             let file = beneath::open(&staging.dir, &sealed.name, OpenOptions::new().write(true))?
                 .into_std();
@@ -166,7 +168,7 @@ impl Disk {
     /// Removes everything in staging but parked slots and partial downloads younger
     /// than `keep_secs`. Only for the holder of the run lock.
     pub fn sweep_staging(&self, now_secs: i64, keep_secs: i64) -> Result<(), DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         let entries = self
             .faults
             .run(Op::Scan, "staging", || staging.dir.entries()?.collect::<io::Result<Vec<_>>>())?;
@@ -195,20 +197,15 @@ impl Staged {
         staging: &Arc<Staging>,
         partial: Option<Partial>,
     ) -> Self {
+        let folder = if partial.is_some() { "staging/partial" } else { "staging" };
         Self {
             size: 0,
+            label: format!("{folder}/{name}").into(),
             file: Some(BufWriter::with_capacity(BUFFER_BYTES, file)),
             hasher: blake3::Hasher::new(),
             name,
             staging: Arc::clone(staging),
             partial,
-        }
-    }
-
-    pub(super) fn label(&self) -> String {
-        match self.partial {
-            None => format!("staging/{}", self.name),
-            Some(_) => format!("staging/partial/{}", self.name),
         }
     }
 
@@ -227,7 +224,7 @@ impl Staged {
     /// Appends bytes. After an error the file is only good for dropping.
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), DiskError> {
         let faults = self.staging.faults.clone();
-        let label = self.label();
+        let label = Arc::clone(&self.label);
         faults.run(Op::Write, &label, || self.open_file().write_all(chunk))?;
         self.hasher.update(chunk);
         self.size += chunk.len() as u64;
@@ -240,7 +237,7 @@ impl Staged {
     /// Flushes, fsyncs and closes.
     pub fn seal(mut self) -> Result<Sealed, DiskError> {
         let faults = self.staging.faults.clone();
-        let label = self.label();
+        let label = Arc::clone(&self.label);
         faults.run(Op::Write, &label, || self.open_file().flush())?;
         faults.run(Op::Sync, &label, || self.open_file().get_ref().sync_all())?;
         if self.partial.is_some() {
@@ -264,7 +261,7 @@ impl Staged {
     fn remove(&mut self) -> Result<(), DiskError> {
         self.file = None;
         let faults = self.staging.faults.clone();
-        faults.run(Op::Remove, &self.label(), || {
+        faults.run(Op::Remove, &self.label, || {
             if let Some(partial) = &self.partial {
                 partial.remove_sidecar(&self.staging)?;
             }

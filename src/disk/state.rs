@@ -86,13 +86,13 @@ impl Disk {
     pub fn run_log(&self, run: &str) -> Result<StateLog, DiskError> {
         let name = format!("runs/{run}.jsonl");
         let (_, file) = split(&name)?;
-        let runs = &self.state()?.runs;
+        let runs = beneath::folder(&self.state()?.dir, "runs", "")?;
         let file = self.faults.run(Op::Open, &name, || {
             let mut options = OpenOptions::new();
             options.append(true).create(true);
             #[cfg(unix)]
             cap_std::fs::OpenOptionsExt::mode(&mut options, 0o644);
-            beneath::open(runs, &file, &mut options)
+            beneath::open(&runs, &file, &mut options)
         })?;
         Ok(StateLog { file: BufWriter::new(file), name, faults: self.faults.clone() })
     }
@@ -100,9 +100,13 @@ impl Disk {
     /// The names of all runs with a log, oldest first.
     pub fn run_logs(&self) -> Result<Vec<String>, DiskError> {
         let Some(state) = &self.state else { return Ok(Vec::new()) };
+        let folder = match beneath::folder(&state.dir, "runs", "") {
+            Err(error) if error.is_missing() => return Ok(Vec::new()),
+            other => other?,
+        };
         let mut runs = self.faults.run(Op::Scan, "runs", || {
             let mut runs = Vec::new();
-            for entry in state.runs.entries()? {
+            for entry in folder.entries()? {
                 let name = entry?.file_name();
                 runs.extend(
                     name.to_str().and_then(|name| name.strip_suffix(".jsonl")).map(str::to_owned),
@@ -141,7 +145,7 @@ impl Disk {
         label: &str,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), DiskError> {
-        let staging = &self.state()?.staging;
+        let staging = self.staging()?;
         let temp = staging.unused("s");
         let done = self
             .faults

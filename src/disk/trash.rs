@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use cap_std::fs::Dir;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
@@ -16,66 +17,67 @@ impl Disk {
     /// `~2` on the component that would meet something else. Does not move it, but
     /// gives no place out twice.
     pub fn trash_place(&self, run: &str, path: &RelPath) -> Result<String, DiskError> {
-        let trash = &self.state()?.trash;
         let whole = inside(&format!("{run}/{path}"))?;
         let mut given = self.given.lock().expect("no panic while it is held");
+        let mut dir = Some(self.trash_folder()?);
         let mut place = String::new();
-        let mut dir = None;
-        let parts: Vec<&str> = whole.components().collect();
-        for (depth, part) in parts.iter().enumerate() {
-            let is_last = depth + 1 == parts.len();
-            let here = place.clone();
-            let name = (1..)
-                .map(|n| if n == 1 { (*part).to_owned() } else { format!("{part}~{n}") })
-                .find_map(|name| {
-                    let full =
-                        if here.is_empty() { name.clone() } else { format!("{here}/{name}") };
-                    let there = self.faults.run(Op::Look, &format!("trash/{full}"), || {
-                        match &dir {
-                            // Below a folder that is still to be made.
-                            Some(None) => Ok(None),
-                            Some(Some(dir)) => beneath::stat(dir, &name),
-                            None => beneath::stat(trash, &name),
-                        }
-                    });
-                    match there {
-                        Err(error) => Some(Err(error)),
-                        Ok(_) if given.contains(&full) || is_last && has_below(&given, &full) => {
-                            None
-                        }
-                        Ok(None) => Some(Ok((name, full))),
-                        Ok(Some(meta)) if meta.is_dir() && !is_last => Some(Ok((name, full))),
-                        Ok(Some(_)) => None,
-                    }
-                })
-                .expect("names do not end")?;
-            if !is_last {
-                let parent = match &dir {
-                    Some(None) => None,
-                    Some(Some(dir)) => Some(beneath::folder(dir, &name.0, "")),
-                    None => Some(beneath::folder(trash, &name.0, "")),
-                };
-                dir = Some(match parent {
-                    None => None,
-                    Some(Err(error)) if error.is_missing() => None,
-                    Some(other) => Some(other?),
-                });
-            }
-            place = name.1;
+        for part in whole.parent().iter().flat_map(RelPath::components) {
+            let (name, full, exists) = self.free(dir.as_ref(), &place, part, true, &given)?;
+            dir = match dir {
+                Some(dir) if exists => Some(beneath::step(&dir, &name, &format!("trash/{full}"))?),
+                // Below a folder that is still to be made.
+                _ => None,
+            };
+            place = full;
         }
+        let (_, place, _) = self.free(dir.as_ref(), &place, whole.name(), false, &given)?;
         given.insert(place.clone());
         Ok(place)
+    }
+
+    /// The first of `part`, `part~2` … that can be used in the folder `place`, its path
+    /// below the trash, and whether it exists. A folder may be used again.
+    fn free(
+        &self,
+        dir: Option<&Dir>,
+        place: &str,
+        part: &str,
+        is_folder: bool,
+        given: &BTreeSet<String>,
+    ) -> Result<(String, String, bool), DiskError> {
+        let mut name = part.to_owned();
+        let mut number = 1_u64;
+        loop {
+            let full = if place.is_empty() { name.clone() } else { format!("{place}/{name}") };
+            let there = match dir {
+                Some(dir) => self
+                    .faults
+                    .run(Op::Look, &format!("trash/{full}"), || beneath::stat(dir, &name))?,
+                None => None,
+            };
+            let free = there.as_ref().is_none_or(|meta| is_folder && meta.is_dir());
+            let spoken_for = given.contains(&full) || !is_folder && has_below(given, &full);
+            if free && !spoken_for {
+                return Ok((name, full, there.is_some()));
+            }
+            number += 1;
+            name = format!("{part}~{number}");
+        }
+    }
+
+    fn trash_folder(&self) -> Result<Dir, DiskError> {
+        beneath::folder(&self.state()?.dir, "trash", "")
     }
 
     /// Renames into the trash, at a place that [`Disk::trash_place`] gave (in this run
     /// or before a crash).
     pub fn trash(&self, at: &Loc, place: &str) -> Result<(), DiskError> {
-        let trash = &self.state()?.trash;
+        let trash = self.trash_folder()?;
         let place = inside(place)?;
         let (from_dir, from_name, from_label) = self.parent(at)?;
         let (to_parent, to_name) = place.as_str().rsplit_once('/').unwrap_or(("", place.as_str()));
         let mut changed = vec![to_parent.to_owned()];
-        let to_dir = beneath::folder_made(trash, to_parent, "trash/", |parent| {
+        let to_dir = beneath::folder_made(&trash, to_parent, "trash/", |parent| {
             changed.push(parent.to_owned());
         })?;
         let done = self.faults.run(Op::Trash, &from_label, || {
@@ -92,8 +94,10 @@ impl Disk {
     /// A run's age is in its name (`YYYYMMDDTHHMMSSZ-…`), else its folder's mtime
     /// counts.
     pub fn empty_trash(&self, now_secs: i64, retention_secs: i64) -> Result<u64, DiskError> {
-        let Some(state) = &self.state else { return Ok(0) };
-        let trash = &state.trash;
+        let trash = match self.trash_folder() {
+            Err(error) if error.is_missing() => return Ok(0),
+            other => other?,
+        };
         let names = self.faults.run(Op::Scan, "trash", || {
             let mut names = Vec::new();
             for entry in trash.entries()? {
@@ -105,7 +109,7 @@ impl Disk {
         for name in names {
             let label = format!("trash/{name}");
             let born =
-                self.faults.run(Op::Look, &label, || match beneath::stat(trash, &name)? {
+                self.faults.run(Op::Look, &label, || match beneath::stat(&trash, &name)? {
                     Some(meta) if meta.is_dir() => match run_secs(&name) {
                         Some(secs) => Ok(Some(secs)),
                         None => meta.modified().map(|time| Some(beneath::secs(time.into_std()))),
@@ -114,7 +118,7 @@ impl Disk {
                 })?;
             if born.is_some_and(|born| now_secs.saturating_sub(born) > retention_secs) {
                 files +=
-                    self.faults.run(Op::Remove, &label, || beneath::remove_tree(trash, &name))?;
+                    self.faults.run(Op::Remove, &label, || beneath::remove_tree(&trash, &name))?;
             }
         }
         Ok(files)

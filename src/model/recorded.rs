@@ -167,10 +167,11 @@ pub struct PlaceRow {
     /// Why a format has no current product, and when that was asked.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<Format, Outcome>,
-    /// Slots that wait in the state folder in the middle of a swap, by the name they
-    /// have there.
+    /// Slots that do not stand where parent and names say, and where they stand: in the
+    /// middle of a move of several slots, parked in the middle of a swap, or left behind
+    /// when a rename failed. The next plan moves them to their names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parked: BTreeMap<Slot, String>,
+    pub elsewhere: BTreeMap<Slot, Loc>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
@@ -323,10 +324,34 @@ pub enum Loc {
 }
 
 impl Loc {
-    fn join(&self, name: &str) -> Option<Self> {
+    /// What stands under that name in this folder. `None` where `name` is no safe component.
+    pub fn join(&self, name: &str) -> Option<Self> {
         match self {
             Self::Mirror(path) => path.join(name).ok().map(Self::Mirror),
             Self::Parked(path) => path.join(name).ok().map(Self::Parked),
+        }
+    }
+
+    /// The folder it stands in. `None` at the top of the mirror or of the parked ones.
+    pub fn parent(&self) -> Option<Self> {
+        match self {
+            Self::Mirror(path) => path.parent().map(Self::Mirror),
+            Self::Parked(path) => path.parent().map(Self::Parked),
+        }
+    }
+
+    /// Where this stands once the folder `from` stands at `to`. `None` where it is not
+    /// within `from`.
+    pub fn carried(&self, from: &Self, to: &Self) -> Option<Self> {
+        let (inner, outer) = match (self, from) {
+            (Self::Mirror(inner), Self::Mirror(outer))
+            | (Self::Parked(inner), Self::Parked(outer)) => (inner, outer),
+            _ => return None,
+        };
+        let rest = inner.as_str().strip_prefix(outer.as_str())?;
+        match rest.strip_prefix('/') {
+            Some(rest) => to.join(rest),
+            None => rest.is_empty().then(|| to.clone()),
         }
     }
 
@@ -353,8 +378,8 @@ impl Recorded {
     /// Where a slot of a place stands. `None` where the place has no such slot.
     pub fn slot(&self, key: &PlaceKey, slot: Slot) -> Option<Loc> {
         let row = self.places.get(key)?;
-        if let Some(parked) = row.parked.get(&slot) {
-            return RelPath::new(parked.as_str()).ok().map(Loc::Parked);
+        if let Some(loc) = row.elsewhere.get(&slot) {
+            return Some(loc.clone());
         }
         self.folder(&key.source, row.parent.as_ref())?.join(row.names.get(&slot)?)
     }

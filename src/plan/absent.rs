@@ -84,8 +84,9 @@ impl Absent {
             .take_while(|(key, _)| key.source == *name)
             .map(|(key, row)| (&key.token, row))
             .collect();
-        let repointed =
-            inputs.recorded.sources.get(name).is_some_and(|known| known.root != source.root);
+        // Where the root could not even be found out, nothing is known about it.
+        let repointed = !source.root.is_empty()
+            && inputs.recorded.sources.get(name).is_some_and(|known| known.root != source.root);
         let everything = inputs.rules.max_delete.is_everything();
         let has_files = rows
             .values()

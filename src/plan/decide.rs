@@ -224,8 +224,12 @@ impl Making<'_, '_> {
             }
             let known = self.inputs.recorded.sources.get(name);
             let full = source.is_full().then_some(self.inputs.now_secs);
+            let root = match known {
+                Some(known) if source.root.is_empty() => known.root.clone(),
+                _ => source.root.clone(),
+            };
             let row = SourceRow {
-                root: source.root.clone(),
+                root,
                 full_walk_secs: full.or(known.and_then(|row| row.full_walk_secs)),
             };
             self.plan.sources.insert(name.clone(), row);
@@ -662,7 +666,7 @@ impl Making<'_, '_> {
         for slot in slots {
             let stays = same_folder
                 && was.names.get(&slot) == self.rows[key].names.get(&slot)
-                && !was.parked.contains_key(&slot);
+                && !was.elsewhere.contains_key(&slot);
             let Some(path) = self.draft.path(key, slot).filter(|_| !stays) else {
                 continue;
             };

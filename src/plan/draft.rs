@@ -160,7 +160,7 @@ impl Draft {
                 names: names.names,
                 products: old.map(|row| row.products.clone()).unwrap_or_default(),
                 outcomes: old.map(|row| row.outcomes.clone()).unwrap_or_default(),
-                parked: old.map(|row| row.parked.clone()).unwrap_or_default(),
+                elsewhere: old.map(|row| row.elsewhere.clone()).unwrap_or_default(),
             };
             self.target.places.insert(key, row);
         }

@@ -40,7 +40,7 @@ pub enum StoreError {
         message: String,
     },
     /// The system refused.
-    #[error("cannot {action} {path}")]
+    #[error("cannot {action} {path}{}", what_to_do(.source))]
     Io {
         /// `open`, `write` …
         action: &'static str,
@@ -49,6 +49,20 @@ pub enum StoreError {
         /// The system's error.
         source: io::Error,
     },
+}
+
+/// What the reader can do where the system's word alone does not say it.
+fn what_to_do(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            ": free some space (or quota), then run again"
+        }
+        io::ErrorKind::PermissionDenied => {
+            ": give this user the right to write there, then run again"
+        }
+        io::ErrorKind::ReadOnlyFilesystem => ": make the disk writable, then run again",
+        _ => "",
+    }
 }
 
 impl StoreError {

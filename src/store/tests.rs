@@ -48,7 +48,7 @@ fn row(parent: Option<&str>, title: &str, folder: bool) -> PlaceRow {
             BTreeMap::from([(ProductKey::whole(slot), product)])
         },
         outcomes: BTreeMap::new(),
-        parked: BTreeMap::new(),
+        elsewhere: BTreeMap::new(),
     }
 }
 
@@ -402,4 +402,45 @@ proptest! {
         }
         prop_assert_eq!(store.load().unwrap(), in_memory(&changes));
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "takes a while: cargo test --lib store::tests::what_a_large -- --ignored --nocapture"]
+#[expect(clippy::print_stderr, reason = "a measurement")]
+fn what_a_large_manifest_costs() {
+    const ROWS: usize = 200_000;
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    };
+    let state = tempfile::tempdir().unwrap();
+    {
+        let store = Store::open(state.path(), "m1").unwrap();
+        let start = Instant::now();
+        for first in (0..ROWS).step_by(256) {
+            let batch: Vec<_> = (first..ROWS.min(first + 256))
+                .map(|n| put("drive", &format!("doxcn{n:020}"), (n > 0).then_some("doxcn0"), false))
+                .collect();
+            store.record(&batch, &[]).unwrap();
+        }
+        eprintln!("a batch of 256: {:?}", start.elapsed() * 256 / u32::try_from(ROWS).unwrap());
+    }
+    let size = std::fs::metadata(state.path().join(schema::FILE)).unwrap().len() >> 20;
+    let before = resident();
+    let start = Instant::now();
+    let (_, recorded, _) = Store::read(state.path()).unwrap().unwrap();
+    eprintln!(
+        "{ROWS} rows, {size} MiB: read in {:?}, {} MiB",
+        start.elapsed(),
+        resident() - before
+    );
+    let meta = IndexMeta { mirror_id: String::new(), run_id: String::new(), as_of_secs: 0 };
+    let start = Instant::now();
+    write_index(state.path(), &recorded, &meta).unwrap();
+    eprintln!("index written in {:?}", start.elapsed());
+    let start = Instant::now();
+    read_index(state.path()).unwrap().unwrap();
+    eprintln!("index read in {:?}", start.elapsed());
 }

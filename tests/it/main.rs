@@ -1,1 +1,12 @@
-//! One test binary: `support/`, then a file per story.
+//! Stories: each drives the whole command line against a simulated tenant, on tokio's
+//! paused clock, and counts calls as well as bytes.
+
+mod support;
+
+mod changes;
+mod gone;
+mod process;
+mod quotas;
+mod titles;
+mod uploads;
+mod wrong_input;

@@ -1,0 +1,347 @@
+//! Getting content into staging: one job an object, several at once, each ending in a
+//! [`Got`] that goes to the publisher.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::disk::{Disk, DiskError, Sealed};
+use crate::feishu::{ApiError, Class, Client};
+use crate::model::change::Failure;
+use crate::model::recorded::{Loc, ProductRow, Stamp};
+use crate::model::{ContentHash, Edited, Format, ObjType, Object};
+use crate::plan::{Fetch, Want};
+use crate::progress::Progress;
+
+use super::export_queue::ExportQueue;
+use super::parts::{self, Parts};
+use super::sink::blocking;
+use super::trouble::{Halt, Trouble};
+use super::{Settings, Stop, Tools, download};
+
+/// Objects in a row that could not be reached before the run gives up.
+const UNREACHABLE: u32 = 3;
+
+/// What all fetches share.
+pub(super) struct Fetcher {
+    pub(super) client: Client,
+    pub(super) disk: Arc<Disk>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) progress: Arc<dyn Progress>,
+    pub(super) exports: ExportQueue,
+    /// Cancelled when what is in flight is to be dropped.
+    quit: CancellationToken,
+    /// Cancelled when nothing new is to be started.
+    closed: CancellationToken,
+    /// The first reason to stop.
+    stop: Mutex<Option<Stop>>,
+    unreachable: AtomicU32,
+}
+
+/// Why content did not come.
+#[derive(Debug)]
+pub(super) enum Setback {
+    /// The run is ending; nothing is known about the object.
+    Stopped,
+    /// Larger than `max_size`.
+    TooLarge(u64),
+    /// It failed, was refused, or cannot be had.
+    Trouble(Trouble),
+    /// Staging cannot be written.
+    Disk(DiskError),
+}
+
+impl From<Trouble> for Setback {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl From<DiskError> for Setback {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// What is known about an object besides its content.
+#[derive(Debug, Clone)]
+pub(super) struct About {
+    pub(super) object: Object,
+    pub(super) url: Option<String>,
+    pub(super) edited: Option<Edited>,
+}
+
+/// A copy that serves instead of a fetch.
+#[derive(Debug, Clone)]
+pub(super) struct Copy {
+    pub(super) from: Loc,
+    pub(super) row: ProductRow,
+}
+
+/// One object's work, with what the manifest says about its copies.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) fetch: Fetch,
+    /// As long as `fetch.wants`.
+    pub(super) copies: Vec<Option<Copy>>,
+}
+
+/// What came of one format.
+#[derive(Debug)]
+pub(super) struct Got {
+    pub(super) about: Arc<About>,
+    pub(super) wants: Vec<Want>,
+    /// What was seen before the fetch began.
+    pub(super) stamp: Stamp,
+    pub(super) what: What,
+}
+
+/// See [`Got`].
+#[derive(Debug)]
+pub(super) enum What {
+    /// One file; `fetched` tells it from a local copy.
+    File { sealed: Sealed, fetched: bool },
+    /// The files of a side folder.
+    Parts(Parts),
+    /// Nothing.
+    Setback(Setback),
+}
+
+impl Fetcher {
+    pub(super) fn new(tools: &Tools, settings: Arc<Settings>) -> Self {
+        let quit = tools.stop.child_token();
+        Self {
+            client: tools.client.clone(),
+            disk: tools.disk.clone(),
+            progress: tools.progress.clone(),
+            exports: ExportQueue::new(settings.concurrency),
+            settings,
+            closed: quit.child_token(),
+            quit,
+            stop: Mutex::new(None),
+            unreachable: AtomicU32::new(0),
+        }
+    }
+
+    /// Fetches everything, several jobs at a time. Returns early once the run is ending.
+    pub(super) async fn run(&self, jobs: Vec<Job>, results: mpsc::Sender<Got>) {
+        let width = self.settings.concurrency.max(1);
+        futures_util::stream::iter(jobs)
+            .take_until(self.closed.clone().cancelled_owned())
+            .for_each_concurrent(width, |job| self.job(job, results.clone()))
+            .await;
+    }
+
+    /// Why the fetches ended early, if they did.
+    pub(super) fn stopped(&self) -> Option<Stop> {
+        let mut stop = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        stop.take().or_else(|| self.quit.is_cancelled().then_some(Stop::Interrupted))
+    }
+
+    /// Ends the run. What is in flight goes on where `gently`.
+    pub(super) fn end(&self, stop: Stop, gently: bool) {
+        let mut first = self.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(stop);
+        drop(first);
+        self.closed.cancel();
+        if !gently {
+            self.quit.cancel();
+        }
+    }
+
+    /// Waits for something unless the run ends first.
+    pub(super) async fn unless_quit<T>(&self, work: impl Future<Output = T>) -> Result<T, Setback> {
+        tokio::select! {
+            biased;
+            () = self.quit.cancelled() => Err(Setback::Stopped),
+            value = work => Ok(value),
+        }
+    }
+
+    /// Makes a call. An error that ends the run ends it here.
+    pub(super) async fn call<T>(
+        &self,
+        call: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, Setback> {
+        self.unless_quit(call).await?.map_err(|error| self.judge(error))
+    }
+
+    /// What an error means: for the object, or for the run.
+    pub(super) fn judge(&self, error: ApiError) -> Setback {
+        match error.class {
+            Class::Login => self.end(Stop::Login(error), false),
+            Class::Config => self.end(Stop::Fatal(error.to_failure()), false),
+            Class::Budget => self.end(Stop::Budget(error.to_failure()), true),
+            Class::Unreachable => {
+                if self.unreachable.fetch_add(1, Ordering::Relaxed) + 1 >= UNREACHABLE {
+                    let hint = "check the network and the proxy, then run again";
+                    let message = format!("the API cannot be reached: {error}");
+                    self.end(Stop::Fatal(Failure::new(message, hint)), false);
+                    return Setback::Stopped;
+                }
+                return Setback::Trouble(Trouble::of_api(&error));
+            }
+            _ => return Setback::Trouble(Trouble::of_api(&error)),
+        }
+        Setback::Stopped
+    }
+
+    /// Waits before a further try.
+    pub(super) async fn pause(&self, tried: u32) -> Result<(), Setback> {
+        let delay = std::time::Duration::from_secs(1 << tried.min(5));
+        self.unless_quit(tokio::time::sleep(delay)).await
+    }
+
+    /// True where a new job may begin; otherwise the run is ending.
+    async fn may_start(&self) -> bool {
+        if self.closed.is_cancelled() {
+            return false;
+        }
+        if self.settings.deadline.is_some_and(|end| tokio::time::Instant::now() >= end) {
+            let message = "the time for this run (`--max-time`) is over";
+            self.end(Stop::Budget(Failure::new(message, "run again to go on")), true);
+            return false;
+        }
+        let disk = self.disk.clone();
+        match blocking(move || disk.free_bytes()).await {
+            Ok(free) if free < self.settings.min_free => {
+                let message = format!(
+                    "only {free} bytes are free, less than `mirror.min_free` ({}); \
+                     what was finished is kept and recorded",
+                    self.settings.min_free
+                );
+                let hint = "free some space or lower `mirror.min_free`, then run again";
+                self.end(Stop::Budget(Failure::new(message, hint)), true);
+                false
+            }
+            Ok(_) => true,
+            Err(error) => {
+                match Halt::disk(error, &self.settings) {
+                    Halt::Stop(stop) => self.end(stop, true),
+                    Halt::Store(_) => {}
+                }
+                false
+            }
+        }
+    }
+
+    async fn job(&self, job: Job, results: mpsc::Sender<Got>) {
+        if !self.may_start().await {
+            return;
+        }
+        let Job { fetch, copies } = job;
+        let Fetch { object, url, edited, revision, wants, .. } = fetch;
+        let about = Arc::new(About { object, url, edited });
+
+        // 1. What the copy already has somewhere else.
+        let mut missing = Vec::new();
+        for (want, copy) in wants.into_iter().zip(copies) {
+            let copied = match &copy {
+                Some(copy) => self.copied(copy).await,
+                None => None,
+            };
+            match (copied, copy) {
+                (Some(sealed), Some(copy)) => {
+                    // The same content, so also what was seen of it then.
+                    let mut stamp = copy.row.stamp;
+                    if let Some(edited) = edited {
+                        stamp.times.entry(edited.channel).or_insert(edited.at_secs);
+                    }
+                    let what = What::File { sealed, fetched: false };
+                    let got = Got { about: about.clone(), wants: vec![want], stamp, what };
+                    if results.send(got).await.is_err() {
+                        return;
+                    }
+                }
+                _ => missing.push(want),
+            }
+        }
+        if missing.is_empty() {
+            return;
+        }
+
+        // 2. The revision as seen before any export begins: an edit made meanwhile is
+        //    then found by the next run.
+        let revision = match revision {
+            None if about.object.ty.has_revision() => {
+                match self.unless_quit(self.client.get_revision(&about.object)).await {
+                    Err(_) => return,
+                    Ok(Ok(revision)) => revision,
+                    Ok(Err(error)) => match self.judge(error) {
+                        Setback::Stopped => return,
+                        // The edit time decides then.
+                        _ => None,
+                    },
+                }
+            }
+            known => known,
+        };
+        let stamp = Stamp::of(edited, revision);
+
+        // 3. Each format once, whoever wants it.
+        while let Some(first) = missing.first() {
+            let format = first.format;
+            let (wants, rest) = missing.into_iter().partition(|want| want.format == format);
+            missing = rest;
+            let what = match self.get(&about, format, &wants).await {
+                Ok(what) => {
+                    self.unreachable.store(0, Ordering::Relaxed);
+                    what
+                }
+                Err(Setback::Stopped) => return,
+                Err(setback) => What::Setback(setback),
+            };
+            let got = Got { about: about.clone(), wants, stamp: stamp.clone(), what };
+            if results.send(got).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A local copy of the same content, if what stands there is still what was recorded.
+    async fn copied(&self, copy: &Copy) -> Option<Sealed> {
+        let (disk, from, want) = (self.disk.clone(), copy.from.clone(), copy.row.blake3);
+        blocking(move || match disk.stage_copy(&from) {
+            Ok(sealed) => keep_if(&disk, sealed, want),
+            Err(_) => None,
+        })
+        .await
+    }
+
+    async fn get(&self, about: &About, format: Format, wants: &[Want]) -> Result<What, Setback> {
+        let file = |sealed| What::File { sealed, fetched: true };
+        match format {
+            Format::File => download::file(self, about).await.map(file),
+            Format::Csv => parts::get(self, about, wants).await.map(What::Parts),
+            Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx => {
+                let result = self.exports.export(self, &about.object, format, None).await;
+                result.map(file)
+            }
+            other => Err(Trouble::failed(format!(
+                "{other} is not a format in which {} can be fetched",
+                about.object.ty
+            ))
+            .into()),
+        }
+    }
+}
+
+/// Hands a staged file back if it has the wanted content, else discards it.
+pub(super) fn keep_if(disk: &Disk, sealed: Sealed, want: ContentHash) -> Option<Sealed> {
+    if sealed.blake3 == want {
+        return Some(sealed);
+    }
+    if let Err(error) = disk.discard(sealed) {
+        tracing::debug!(%error, "a staged file stays until the next start");
+    }
+    None
+}
+
+/// True for types of which the service's refusal is expected: a link stands in.
+pub(super) fn has_stand_in(ty: &ObjType) -> bool {
+    matches!(ty, ObjType::Mindnote | ObjType::Slides)
+}

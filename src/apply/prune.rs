@@ -1,0 +1,184 @@
+//! Copies of what is gone, removed last, file by file.
+//!
+//! Only files that the manifest knows are touched. One that somebody altered goes to
+//! the trash even where the rule says delete, and a folder that still holds anything
+//! stays.
+
+use crate::disk::DiskError;
+use crate::model::change::Change;
+use crate::model::local::LocalEntry;
+use crate::model::recorded::{Loc, PlaceRow, ProductKey, Slot};
+use crate::model::{PlaceKey, RelPath};
+use crate::plan::{Prune, Removal};
+use crate::store::RowChange;
+
+use super::journal::{Failing, Journal, Op, Step, done};
+use super::publish::no_row;
+use super::trouble::{Halt, Trouble};
+
+impl Journal {
+    /// Carries out all prunes, children before their folders.
+    pub(super) fn prune_all(
+        &mut self,
+        prunes: Vec<Prune>,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<(), Halt> {
+        for prune in prunes {
+            if cancelled() {
+                break;
+            }
+            self.prune(prune)?;
+        }
+        self.flush()
+    }
+
+    fn prune(&mut self, prune: Prune) -> Result<(), Halt> {
+        let Prune { place, products, folder, action, row } = prune;
+        if self.row(&place).is_none() {
+            let changes = products.into_iter().map(|(_, change)| change).chain(folder);
+            for change in changes {
+                self.fail(&Failing { change, note: None }, &no_row(&place))?;
+            }
+            return Ok(());
+        }
+        let count = products.len();
+        let mut clean = true;
+        for (n, (product, change)) in products.into_iter().enumerate() {
+            // With the last product the row is what the plan says it becomes.
+            let last = n + 1 == count && folder.is_none() && clean;
+            let then = last.then(|| self.final_row(&place, row.clone()));
+            if let Err(trouble) = self.prune_product(&place, &product, &change, action, then)? {
+                clean = false;
+                self.fail(&Failing { change, note: None }, &trouble)?;
+            }
+        }
+        if count > 0 && folder.is_none() {
+            return Ok(());
+        }
+        let Some(change) = folder else {
+            self.ready(&place, &[])?;
+            let then = vec![self.final_row(&place, row)];
+            return self.push(Step {
+                key: place,
+                op: None,
+                then,
+                done: Vec::new(),
+                wants: Vec::new(),
+            });
+        };
+        if !clean {
+            return Ok(());
+        }
+        // What waits in the batch may be the last that stands in it.
+        self.flush()?;
+        let at = self.current().slot(&place, Slot::Dir);
+        // No intent: without the folder the row is as true as with it, and the next plan
+        // finds a gone place with nothing left.
+        let removed = match at.as_ref().map(|at| self.remove_dir(at)).transpose() {
+            Ok(removed) => removed.unwrap_or(true),
+            Err(error) => {
+                let trouble = Trouble::of_disk(error, &self.settings)?;
+                return self.fail(&Failing { change, note: None }, &trouble);
+            }
+        };
+        let then = vec![self.final_row(&place, row)];
+        let told = if removed { vec![done(change, 0, None, true)] } else { Vec::new() };
+        self.push(Step { key: place, op: None, then, done: told, wants: Vec::new() })
+    }
+
+    /// True where the folder is gone; one with something in it stays, silently.
+    fn remove_dir(&mut self, at: &Loc) -> Result<bool, DiskError> {
+        self.doubt_folders();
+        match self.disk.look(at)? {
+            Some(LocalEntry::Dir) => self.disk.remove_folder(at),
+            Some(_) => Ok(false),
+            None => Ok(true),
+        }
+    }
+
+    /// The row change that ends a prune. A row that others hang below is never dropped.
+    fn final_row(&self, place: &PlaceKey, row: Option<PlaceRow>) -> RowChange {
+        let parent_of_some = self.children_of(&place.source, Some(&place.token)).next().is_some();
+        let kept = self.row(place).filter(|_| parent_of_some).cloned().map(|mut row| {
+            row.products.clear();
+            row
+        });
+        match row.or(kept) {
+            Some(row) => RowChange::Put { key: place.clone(), place: Box::new(row) },
+            None => RowChange::Drop { key: place.clone() },
+        }
+    }
+
+    fn prune_product(
+        &mut self,
+        place: &PlaceKey,
+        product: &ProductKey,
+        change: &Change,
+        action: Removal,
+        then: Option<RowChange>,
+    ) -> Result<Result<(), Trouble>, Halt> {
+        let at = self.current().product(place, product);
+        let paths: Vec<Loc> = at.iter().cloned().collect();
+        self.ready(place, &paths)?;
+        let Some(row) = self.row(place).cloned() else { return Ok(Err(no_row(place))) };
+        let op = match at.as_ref().map(|at| self.removal(at, &row, product, action)).transpose() {
+            Ok(op) => op.flatten(),
+            Err(error) => return Ok(Err(Trouble::of_disk(error, &self.settings)?)),
+        };
+        let mut without = row;
+        let old = without.products.remove(product);
+        let then =
+            then.unwrap_or_else(|| RowChange::Put { key: place.clone(), place: Box::new(without) });
+        let (written, blake3) = (op.is_some(), old.map(|old| old.blake3));
+        self.push(Step {
+            key: place.clone(),
+            op,
+            then: vec![then],
+            done: vec![done(change.clone(), 0, blake3, written)],
+            wants: vec![Failing { change: change.clone(), note: None }],
+        })?;
+        if product.part.is_some() {
+            self.flush()?;
+            let side = at.as_ref().and_then(Loc::parent);
+            if let Some(Err(error)) = side.as_ref().map(|side| self.remove_dir(side)) {
+                tracing::debug!(%error, "an empty side folder stays");
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// How a recorded file goes. `None`: nothing of ours stands there.
+    fn removal(
+        &self,
+        at: &Loc,
+        row: &PlaceRow,
+        product: &ProductKey,
+        action: Removal,
+    ) -> Result<Option<Op>, DiskError> {
+        let (Some(entry), Some(old)) = (self.disk.look(at)?, row.products.get(product)) else {
+            return Ok(None);
+        };
+        if !matches!(entry, LocalEntry::File { .. } | LocalEntry::Link(_)) {
+            return Ok(None);
+        }
+        let path: &RelPath = match at {
+            Loc::Mirror(path) | Loc::Parked(path) => path,
+        };
+        let trash = match action {
+            Removal::Trash => true,
+            // Deleting is for good, so this one is not decided by the mtime alone.
+            Removal::Delete => match (&entry, &old.link) {
+                (LocalEntry::File { size, .. }, None) => {
+                    *size != old.size || self.disk.hash(at)? != old.blake3
+                }
+                _ => self.altered(at, &entry, old)?,
+            },
+        };
+        Ok(Some(if trash {
+            let to = self.disk.trash_place(&self.settings.run_id, path)?;
+            Op::Trash { from: at.clone(), to }
+        } else {
+            Op::Remove { from: at.clone() }
+        }))
+    }
+}

@@ -1,0 +1,92 @@
+//! A body on its way into staging: chunks in, a checked file out, in constant memory.
+
+use bytes::Bytes;
+
+use crate::disk::{DiskError, Sealed, Staged};
+
+use super::signature::LONGEST;
+
+/// Bytes gathered before a blocking thread writes them.
+const CHUNK: usize = 1 << 20;
+
+/// A staged file that async code writes to.
+pub(super) struct Sink {
+    /// `None` only while a blocking thread has it, or after a write failed.
+    staged: Option<Staged>,
+    buffer: Vec<u8>,
+    head: Vec<u8>,
+    size: u64,
+}
+
+impl Sink {
+    /// Goes on where `staged` ends.
+    pub(super) fn new(staged: Staged) -> Self {
+        let size = staged.size;
+        Self { staged: Some(staged), buffer: Vec::new(), head: Vec::new(), size }
+    }
+
+    /// Bytes so far, with those not yet written.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The first bytes written through this sink, enough for a signature.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.head
+    }
+
+    /// Adds a chunk.
+    pub(super) async fn write(&mut self, chunk: &Bytes) -> Result<(), DiskError> {
+        let missing = LONGEST.saturating_sub(self.head.len()).min(chunk.len());
+        self.head.extend_from_slice(&chunk[..missing]);
+        self.size += chunk.len() as u64;
+        self.buffer.extend_from_slice(chunk);
+        if self.buffer.len() >= CHUNK { self.drain().await } else { Ok(()) }
+    }
+
+    async fn drain(&mut self) -> Result<(), DiskError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let mut staged = self.staged.take().expect("only a blocking write takes it away");
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let (staged, buffer, result) = blocking(move || {
+            let result = staged.write(&buffer);
+            buffer.clear();
+            (staged, buffer, result)
+        })
+        .await;
+        (self.staged, self.buffer) = (Some(staged), buffer);
+        result
+    }
+
+    /// Flushes, fsyncs and closes.
+    pub(super) async fn seal(mut self) -> Result<Sealed, DiskError> {
+        self.drain().await?;
+        let staged = self.staged.take().expect("drain puts it back");
+        blocking(move || staged.seal()).await
+    }
+
+    /// Closes and keeps what came (a partial download), or removes it.
+    pub(super) async fn drop_or_keep(mut self, keep: bool) -> Result<(), DiskError> {
+        if keep {
+            self.drain().await?;
+        }
+        match self.staged.take() {
+            Some(staged) => blocking(move || staged.drop_or_keep(keep)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs what blocks where it may.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => value,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down and polls nothing any more.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

@@ -1,0 +1,92 @@
+//! Throttling, storms and broken replies lose nothing.
+
+use crate::support::{Mirror, SOURCES, scale, tenant};
+use feishu_mirror::sim::Fault;
+
+/// Under the official quotas a whole run is never turned away, even where it has more
+/// to do than any window allows at once.
+#[tokio::test(start_paused = true)]
+async fn a_whole_run_stays_within_the_official_quotas() {
+    let tenant = tenant();
+    let root = tenant.root();
+    for n in 0..scale(150, 1500) {
+        root.docx(&format!("Page {n}"));
+        root.upload(&format!("{n}.txt"), format!("{n}").into_bytes());
+    }
+    let mirror = Mirror::of(&tenant);
+    mirror.sync().await.success();
+    assert_eq!(tenant.rate_limited(), 0);
+    assert_eq!(mirror.files().len(), scale(150, 1500) * 2);
+}
+
+/// A storm of 429 and of 400 with 99991400 costs time, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_rate_limits_loses_nothing() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let space = tenant.space("Wiki");
+    for n in 0..40 {
+        root.docx(&format!("Page {n}"));
+        root.upload(&format!("{n}.txt"), format!("{n}").into_bytes());
+        space.docx(&format!("Node {n}"));
+    }
+    tenant.storm(7, 0.3);
+    let mirror = Mirror::of(&tenant);
+    let run = mirror.sync().await.success();
+    assert!(tenant.rate_limited() > 20, "there was a storm: {}", tenant.rate_limited());
+    assert_eq!(run.count("failed"), 0);
+    assert_eq!(mirror.files().len(), 120);
+    tenant.calm();
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}
+
+/// Each kind of broken reply, once, at each call of a run: the copy is right all the same.
+#[tokio::test(start_paused = true)]
+async fn one_broken_reply_anywhere_is_retried() {
+    let kinds: [(&str, fn(Fault) -> Fault); 7] = [
+        ("500", |fault| fault.status(500)),
+        ("reset", |fault| fault.reset()),
+        ("cut", |fault| fault.truncated()),
+        ("garbage", |fault| fault.garbage()),
+        ("html", |fault| fault.html()),
+        ("429", |fault| fault.rate_limit(429)),
+        ("400", |fault| fault.rate_limit(400)),
+    ];
+    for (name, kind) in kinds {
+        let mut at = 0;
+        loop {
+            let tenant = tenant();
+            let root = tenant.root();
+            root.docx("Page");
+            root.upload("data.json", br#"{"code":1,"msg":"mine"}"#.to_vec());
+            tenant.fault(kind(Fault::on_any().nth(at)));
+            let mirror = Mirror::of(&tenant);
+            let run = mirror.sync().await;
+            assert_eq!(run.code, 0, "{name} at call {at}: {}{}", run.out, run.err);
+            assert_eq!(mirror.files(), ["drive/Page.docx", "drive/data.json"], "{name} at {at}");
+            assert_eq!(mirror.read("drive/data.json"), br#"{"code":1,"msg":"mine"}"#);
+            assert!(mirror.read("drive/Page.docx").starts_with(b"PK"), "{name} at {at}");
+            at += 1;
+            if at >= tenant.total_calls() {
+                break;
+            }
+        }
+        assert!(at > 5, "{name}: every call of the run was hit");
+    }
+}
+
+/// A cursor that goes round in circles ends the listing with an error, and deletes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_looping_cursor_ends_with_an_error() {
+    let tenant = tenant();
+    let root = tenant.root();
+    for n in 0..3 {
+        root.docx(&format!("Page {n}"));
+    }
+    let mirror = Mirror::with(&tenant, &format!("{SOURCES}\n[prune]\ndefault = \"trash\"\n"));
+    mirror.sync().await.success();
+    let before = mirror.snapshot();
+    tenant.fault(Fault::on("GET", "/drive/v1/files").looping_cursor());
+    mirror.sync().await.exits(2);
+    assert_eq!(mirror.changed_since(&before), [""; 0]);
+}
