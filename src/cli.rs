@@ -333,6 +333,11 @@ pub fn parse(args: Vec<OsString>) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(args)
 }
 
+/// How often `-v` was given, before anything else is known of the command line.
+pub fn verbosity(args: &[OsString]) -> u8 {
+    Cli::try_parse_from(args).map_or(0, |cli| cli.global.verbose)
+}
+
 /// The command tree, for completions and the manual.
 pub fn command() -> clap::Command {
     let mut command = Cli::command();

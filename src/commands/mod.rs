@@ -12,6 +12,7 @@ mod home;
 mod init;
 mod ls;
 mod man;
+mod manifest;
 mod observe;
 mod status;
 mod sync;
