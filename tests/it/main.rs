@@ -4,9 +4,12 @@
 mod support;
 
 mod changes;
+mod formats;
 mod gone;
 mod process;
 mod quotas;
+mod random;
+mod sources;
 mod titles;
 mod uploads;
 mod wrong_input;
