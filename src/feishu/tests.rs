@@ -198,7 +198,8 @@ async fn what_may_pass_is_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn retries_run_out() {
-    let cases: [(fn(&Fake), Class); 4] = [
+    type Push = fn(&Fake);
+    let cases: [(Push, Class); 4] = [
         (
             |fake| fake.push(json_reply(json!({"code":5000,"msg":"x"})).status(500)),
             Class::Transient,
