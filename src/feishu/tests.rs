@@ -297,6 +297,31 @@ async fn a_run_sends_no_more_than_max_calls() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_used_up_budget_is_told_at_once_to_everybody_in_line() {
+    let mut fake = Fake::app();
+    fake.settings.max_calls = 4;
+    for _ in 0..3 {
+        fake.push(json_reply(json!({"code":0,"data":{"items":[],"has_more":false}})));
+    }
+    let client = fake.client();
+    let begun = Instant::now();
+    let calls = (0..400).map(|_| client.list_nodes("7", None));
+    let answers = futures_util::future::join_all(calls).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 3);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_no_url_is_a_matter_of_config() {
+    for base in ["open.feishu.cn", "", "https://a b"] {
+        let mut fake = Fake::user();
+        fake.settings.open_base = base.to_owned();
+        let error = fake.client().list_folder("x").await.unwrap_err();
+        assert_eq!(error.class, Class::Config, "{base:?}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_in_flight_are_limited_and_their_pace_is_kept() {
     let mut fake = Fake::app();
     fake.settings.concurrency = 2;

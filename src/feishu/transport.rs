@@ -225,6 +225,10 @@ impl Inner {
         let class = self.quota.class(endpoint);
         let _next = class.line.lock().await;
         loop {
+            // Whoever stands in line behind the last call must not wait to hear it.
+            if self.is_spent(self.requests()) {
+                return Err(self.spent(endpoint));
+            }
             let now = Instant::now();
             match class.turn(now) {
                 Turn::Now => {}
@@ -258,13 +262,20 @@ impl Inner {
 
     /// Counts one more request, or refuses it.
     fn count(&self, endpoint: Endpoint) -> Result<u64, ApiError> {
-        let limit = self.settings.max_calls;
-        let more = |sent| (limit == 0 || sent < limit).then_some(sent + 1);
-        self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| {
-            let what = format!("not called: this run's {limit} calls are used up");
-            ApiError::local(Class::Budget, endpoint.name(), what)
-                .hint("run again to go on from here, or raise max_calls")
-        })
+        let more = |sent| (!self.is_spent(sent)).then_some(sent + 1);
+        self.sent
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .map_err(|_| self.spent(endpoint))
+    }
+
+    fn is_spent(&self, sent: u64) -> bool {
+        self.settings.max_calls != 0 && sent >= self.settings.max_calls
+    }
+
+    fn spent(&self, endpoint: Endpoint) -> ApiError {
+        let what = format!("not called: this run's {} calls are used up", self.settings.max_calls);
+        ApiError::local(Class::Budget, endpoint.name(), what)
+            .hint("run again to go on from here, or raise max_calls")
     }
 
     fn request(
@@ -303,7 +314,8 @@ impl Inner {
                 Bytes::from(body.to_string())
             }
         };
-        request.body(body).map_err(|_| {
+        let request = request.body(body).ok().filter(|request| request.uri().host().is_some());
+        request.ok_or_else(|| {
             ApiError::local(Class::Config, name, "the address of the API is no URL")
                 .hint("check account.domain in the config")
         })
