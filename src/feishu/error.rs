@@ -245,12 +245,12 @@ impl Refusal<'_> {
                 that has the app's bot in it; for a wiki, add that group to the space), or log \
                 in as a user who may read it"
                 .to_owned(),
-            Kind::TooLarge => "download it by ranges".to_owned(),
             Kind::Throttled
             | Kind::Busy
             | Kind::Gone
             | Kind::Unsupported
             | Kind::Refused
+            | Kind::TooLarge
             | Kind::Bug => return None,
         })
     }
