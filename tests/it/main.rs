@@ -1,1 +1,3 @@
 //! One test binary: `support/`, then a file per story.
+
+mod sdk;
