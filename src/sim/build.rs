@@ -38,6 +38,7 @@ impl fmt::Debug for Item {
     }
 }
 
+#[expect(clippy::return_self_not_must_use, reason = "made things are in the tenant, handle or not")]
 impl Item {
     pub(super) fn new(tenant: Tenant, at: At) -> Self {
         Self { tenant, at }
@@ -136,7 +137,6 @@ impl Item {
     // Filling what was just made; no edit, no time moves.
 
     /// Sets the text: paragraphs, or lines of cells separated by tabs or commas.
-    #[must_use]
     pub fn text(self, text: &str) -> Self {
         {
             let mut state = self.tenant.lock();
@@ -147,7 +147,6 @@ impl Item {
     }
 
     /// Names the sheets of a spreadsheet or the tables of a base.
-    #[must_use]
     pub fn tabs(self, titles: &[&str]) -> Self {
         self.extra(|state, obj| {
             let base = state.obj(obj).ty == ObjType::Bitable;
@@ -162,7 +161,6 @@ impl Item {
     }
 
     /// Adds a tab that is a base inside the spreadsheet, which has no cells.
-    #[must_use]
     pub fn embedded_base(self, title: &str) -> Self {
         self.extra(|state, obj| {
             let mut tabs = state.tabs(obj);
@@ -173,7 +171,6 @@ impl Item {
     }
 
     /// Serves these blocks for a document, as they are.
-    #[must_use]
     pub fn blocks(self, blocks: Value) -> Self {
         self.extra(|_, _| Box::new(move |extra| extra.blocks = Some(Arc::new(blocks))))
     }
@@ -189,14 +186,12 @@ impl Item {
     }
 
     /// Marks an older document as upgraded to a new one.
-    #[must_use]
     pub fn upgraded_to(self, new: &Self) -> Self {
         let new = new.obj(&self.tenant.lock());
         self.extra(|_, _| Box::new(move |extra| extra.upgraded = Some(new)))
     }
 
     /// Gives a shortcut a title of its own.
-    #[must_use]
     pub fn titled(self, title: &str) -> Self {
         self.own_title(title);
         self
@@ -209,7 +204,6 @@ impl Item {
     }
 
     /// Sets the creation time of place and object, seconds since 1970.
-    #[must_use]
     pub fn created_at(self, secs: i64) -> Self {
         {
             let mut state = self.tenant.lock();
@@ -223,7 +217,6 @@ impl Item {
     }
 
     /// Sets the edit time, seconds since 1970.
-    #[must_use]
     pub fn edited_at(self, secs: i64) -> Self {
         {
             let mut state = self.tenant.lock();
@@ -234,7 +227,6 @@ impl Item {
     }
 
     /// Gives the object (a Drive entry, or what stands at a node) this token.
-    #[must_use]
     pub fn with_token(self, token: &str) -> Self {
         {
             let mut state = self.tenant.lock();
@@ -246,7 +238,6 @@ impl Item {
     }
 
     /// Gives a wiki node or a shortcut this token.
-    #[must_use]
     pub fn with_place_token(self, token: &str) -> Self {
         {
             let mut state = self.tenant.lock();

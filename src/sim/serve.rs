@@ -1,33 +1,34 @@
 //! The tenant on a loopback port, for `demo`, the official SDK and any other client.
+//!
+//! hyper itself and not `axum::serve`, for two things: header names in title case, as
+//! the service spells them (the Python SDK looks them up by exact spelling), and a
+//! connection that dies before its reply where a fault says so.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request};
-use axum::middleware::{self, Next};
-use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt;
 
+use super::http::Severed;
 use super::tenant::Tenant;
 
 /// A tenant that is being served; stops when dropped.
 #[derive(Debug)]
 pub struct Serving {
     _guard: DropGuard,
-    task: tokio::task::JoinHandle<io::Result<()>>,
+    stop: CancellationToken,
 }
 
 impl Serving {
-    /// Serves until the process ends or the tenant's server fails.
-    pub async fn wait(self) -> io::Result<()> {
-        self.task.await.map_err(io::Error::other)?
+    /// Waits for ever: for a server that runs until the process is interrupted.
+    pub async fn wait(self) {
+        self.stop.cancelled().await;
     }
 }
 
@@ -36,7 +37,7 @@ impl Serving {
 /// # Errors
 ///
 /// `InvalidInput` for an address that other machines could reach: the tenant's
-/// credentials are public.
+/// credentials are public. Otherwise what binding the port says.
 pub async fn serve(tenant: Tenant, addr: SocketAddr) -> io::Result<(SocketAddr, Serving)> {
     if !addr.ip().is_loopback() {
         let text = format!("{addr} is not a loopback address; use 127.0.0.1 or [::1]");
@@ -45,105 +46,52 @@ pub async fn serve(tenant: Tenant, addr: SocketAddr) -> io::Result<(SocketAddr, 
     let listener = TcpListener::bind(addr).await?;
     let addr = listener.local_addr()?;
     let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
-    let app = tenant
-        .router()
-        .layer(middleware::from_fn(hand_over))
-        .into_make_service_with_connect_info::<Wire>();
-    let server = axum::serve(Lines(listener), app);
-    let task = tokio::spawn(async move {
-        tokio::select! {
-            result = server => result,
-            () = stopped => Ok(()),
+    tokio::spawn(accept(listener, tenant.router(), stop.clone()));
+    Ok((addr, Serving { _guard: stop.clone().drop_guard(), stop }))
+}
+
+async fn accept(listener: TcpListener, router: Router, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                tokio::spawn(converse(stream, router.clone(), stop.clone()));
+            }
+            Err(error) => {
+                // Most likely too many open files: what is being served may end.
+                tracing::warn!("the simulated tenant cannot accept a connection: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Answers the requests of one connection.
+async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
+    // Replies are small; waiting to fill a packet would only delay them.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let router = router.clone();
+        async move {
+            let Ok(response) = router.oneshot(request).await;
+            match response.extensions().get::<Severed>() {
+                // An error here makes hyper close the connection without a reply.
+                Some(Severed) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                None => Ok(response),
+            }
         }
     });
-    Ok((addr, Serving { _guard: stop.drop_guard(), task }))
-}
-
-/// Puts the connection where the router's own code looks for it.
-async fn hand_over(
-    ConnectInfo(wire): ConnectInfo<Wire>,
-    mut request: Request,
-    next: Next,
-) -> axum::response::Response {
-    request.extensions_mut().insert(wire);
-    next.run(request).await
-}
-
-/// A connection's switch: once cut, nothing goes out any more.
-#[derive(Debug, Clone, Default)]
-pub struct Wire(Arc<AtomicBool>);
-
-impl Wire {
-    /// Cuts the connection before its next byte.
-    pub fn cut(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Connected<IncomingStream<'_, Lines>> for Wire {
-    fn connect_info(stream: IncomingStream<'_, Lines>) -> Self {
-        stream.io().wire.clone()
-    }
-}
-
-/// A listener whose connections can be cut.
-struct Lines(TcpListener);
-
-impl Listener for Lines {
-    type Io = Line;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Line, SocketAddr) {
-        let (stream, addr) = Listener::accept(&mut self.0).await;
-        (Line { stream, wire: Wire::default() }, addr)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-}
-
-/// A connection that can be cut.
-struct Line {
-    stream: TcpStream,
-    wire: Wire,
-}
-
-impl Line {
-    fn check(&self) -> io::Result<()> {
-        if self.wire.0.load(Ordering::SeqCst) {
-            return Err(io::Error::new(io::ErrorKind::ConnectionReset, "cut on purpose"));
+    let connection =
+        http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        ended = connection => {
+            if let Err(error) = ended {
+                tracing::debug!("a connection to the simulated tenant ended: {error}");
+            }
         }
-        Ok(())
-    }
-}
-
-impl AsyncRead for Line {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Line {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check()?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        () = stop.cancelled() => {}
     }
 }

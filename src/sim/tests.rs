@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use ::http::Request;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use ::http::Request;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -627,6 +627,8 @@ async fn tcp_is_for_loopback_only() {
     assert!(serve(tenant.clone(), far).await.is_err());
     let (addr, _serving) = serve(tenant.clone(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{addr}/open-apis/drive/v1/files");
+    // Another test of this binary may have been first; either way there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let ask = || client.get(&url).bearer_auth(USER_TOKEN).send();
     assert_eq!(ask().await.unwrap().status(), 200);

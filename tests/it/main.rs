@@ -9,6 +9,7 @@ mod gone;
 mod process;
 mod quotas;
 mod random;
+mod sdk;
 mod sources;
 mod titles;
 mod uploads;

@@ -60,7 +60,11 @@ pub fn response(reply: Reply, effects: &[Effect], severed: bool) -> Response {
                 *response.status_mut() = StatusCode::OK;
             }
             Effect::CutAfter(at) => {
-                let cut = stream::once(async { Err(Cut) });
+                // The pause lets a server send what it holds before it meets the error.
+                let cut = stream::once(async {
+                    tokio::task::yield_now().await;
+                    Err(Cut)
+                });
                 pieces = first(pieces, *at).chain(cut).boxed();
             }
             Effect::Truncate(at) => {

@@ -30,7 +30,6 @@ use super::faults::{Effect, Incoming};
 use super::log::Call;
 use super::permit::Identity;
 use super::quota::{Limit, Style};
-use super::serve::Wire;
 use super::state::State;
 pub use body::Severed;
 
@@ -231,7 +230,6 @@ struct Parts {
 
 async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let wire = head.extensions.get::<Wire>().cloned();
     let body = axum::body::to_bytes(body, 8 << 20).await.unwrap_or_default();
     let full = head.uri.path();
     let call = Parts {
@@ -293,9 +291,6 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
     });
     drop(state);
 
-    if severed && let Some(wire) = wire {
-        wire.cut();
-    }
     let reply = reply.with("date", date).with("x-tt-logid", format!("{log_id:032}"));
     body::response(reply, &effects, severed)
 }
