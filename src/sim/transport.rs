@@ -76,5 +76,7 @@ fn checked(body: Body, promised: Option<u64>) -> ByteStream {
             None => None,
         }
     })
+    // Like a connection, it may be asked again after its end.
+    .fuse()
     .boxed()
 }
