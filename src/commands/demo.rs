@@ -84,10 +84,7 @@ async fn serve_only(session: &Session, tenant: Tenant, addr: SocketAddr) -> Resu
     ui.flush();
     tokio::select! {
         () = session.interrupt.cancelled() => Ok(exit::DONE),
-        ended = serving.wait() => match ended {
-            Ok(()) => Ok(exit::DONE),
-            Err(error) => Err(Problem::failed(format!("the tenant stopped: {error}"))),
-        },
+        () = serving.wait() => Ok(exit::DONE),
     }
 }
 
