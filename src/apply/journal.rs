@@ -424,15 +424,17 @@ impl Journal {
 
     /// A name in the parking place that nobody has.
     pub(super) fn parking(&mut self) -> Loc {
-        self.parked += 1;
-        let name: String = self
-            .settings
-            .run_id
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
-            .collect();
-        let path = RelPath::new(format!("{name}-{}", self.parked)).expect("one safe component");
-        Loc::Parked(path)
+        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let run: String = self.settings.run_id.chars().map(safe).collect();
+        loop {
+            self.parked += 1;
+            let path = RelPath::new(format!("{run}-{}", self.parked)).expect("one safe component");
+            let at = Loc::Parked(path);
+            // Where it cannot be looked at, the rename itself refuses what is taken.
+            if !matches!(self.disk.look(&at), Ok(Some(_))) {
+                return at;
+            }
+        }
     }
 
     /// True where what stands there is not what the row says: it was altered locally.
