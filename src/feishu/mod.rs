@@ -1,8 +1,30 @@
 //! The client of the Feishu Open API: one send path, a file per API family.
+//!
+//! A family's file (`drive`, `wiki`, `metas`, `revision`, `export`, `download`) knows
+//! the shape of its endpoints and hands a call to `transport`, the only place that
+//! sends: it takes the class's turn in `quota`, adds the `token`, and lets `retry` and
+//! the table in [`error`] decide what a reply means. [`network`] is the real network.
 
+mod download;
+mod drive;
 pub mod error;
+mod export;
+#[cfg(test)]
+mod fake;
+mod metas;
+pub mod network;
+mod paging;
+mod quota;
+mod reply;
+mod retry;
+mod revision;
+#[cfg(test)]
+mod tests;
+mod token;
+mod transport;
+mod wiki;
+mod wire;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,8 +32,6 @@ use futures_util::stream::BoxStream;
 use http::{Request, Response};
 
 use crate::clock::Clock;
-use crate::model::Object;
-use crate::model::tree::{Existence, Meta};
 pub use error::{ApiError, Class};
 
 /// A reply's body as it arrives.
@@ -171,83 +191,22 @@ pub enum Credentials {
 }
 
 /// The client. Cheap to clone; clones share quotas, token and counters.
+///
+/// Every method retries what may pass, waits for its turn in the official quotas, and
+/// fails with an [`ApiError`] whose [`Class`] says what to do.
 #[derive(Clone)]
 pub struct Client {
-    #[expect(dead_code)]
-    inner: Arc<()>,
+    inner: Arc<transport::Inner>,
 }
 
-#[expect(clippy::unused_async, unused_variables, missing_docs)]
 impl Client {
+    /// A client that sends nothing before it is asked something.
     pub fn new(settings: Settings, http: Arc<dyn HttpSend>, clock: Clock) -> Self {
-        todo!()
+        Self { inner: Arc::new(transport::Inner::new(settings, http, clock)) }
     }
+
     /// Requests sent so far, retries and tokens included.
     pub fn requests(&self) -> u64 {
-        todo!()
-    }
-    /// Token of the root folder of "My Space".
-    pub async fn get_root_folder(&self) -> Result<String, ApiError> {
-        todo!()
-    }
-    pub async fn list_folder(&self, folder: &str) -> Result<Listed<DriveEntry>, ApiError> {
-        todo!()
-    }
-    pub async fn list_spaces(&self) -> Result<Listed<Space>, ApiError> {
-        todo!()
-    }
-    /// A space by its id, or `my_library`.
-    pub async fn get_space(&self, id: &str) -> Result<Space, ApiError> {
-        todo!()
-    }
-    pub async fn list_nodes(
-        &self,
-        space: &str,
-        parent: Option<&str>,
-    ) -> Result<Listed<WikiNode>, ApiError> {
-        todo!()
-    }
-    /// A node by its token, and the server's clock.
-    pub async fn get_node(&self, token: &str) -> Result<(WikiNode, i64), ApiError> {
-        todo!()
-    }
-    /// Metadata of any number of documents, 200 a call. Keyed by what was asked (type
-    /// word, token). A document missing from the reply is [`Existence::Unknown`].
-    pub async fn query_metas(
-        &self,
-        asked: &[(String, String)],
-    ) -> Result<Vec<((String, String), Result<Meta, Existence>)>, ApiError> {
-        todo!()
-    }
-    /// docx `revision_id`, sheet and bitable `revision`; `None` for other types.
-    pub async fn get_revision(&self, object: &Object) -> Result<Option<i64>, ApiError> {
-        todo!()
-    }
-    /// Sheets of a spreadsheet or tables of a base.
-    pub async fn list_parts(&self, object: &Object) -> Result<Vec<Part>, ApiError> {
-        todo!()
-    }
-    /// Starts an export and returns its ticket.
-    pub async fn create_export(
-        &self,
-        object: &Object,
-        extension: &str,
-        part: Option<&str>,
-    ) -> Result<String, ApiError> {
-        todo!()
-    }
-    pub async fn poll_export(&self, ticket: &str, object: &Object) -> Result<ExportJob, ApiError> {
-        todo!()
-    }
-    pub async fn download_export(&self, file_token: &str) -> Result<Body, ApiError> {
-        todo!()
-    }
-    /// An uploaded file, whole or a range of it (end exclusive).
-    pub async fn download_file(
-        &self,
-        token: &str,
-        range: Option<Range<u64>>,
-    ) -> Result<Body, ApiError> {
-        todo!()
+        self.inner.requests()
     }
 }

@@ -1,0 +1,332 @@
+//! Content: uploaded files and export products, streamed.
+//!
+//! The service may answer a download with HTTP 200 and an error, so a body is looked
+//! at before any of it is handed out: an error is `application/json` without
+//! `Content-Disposition` that holds a `code` other than 0, or `text/html` without
+//! `Content-Disposition`. Uploaded JSON and HTML files come with one and are content.
+//! Until the first byte is there a failure is tried again here; a cut after that is
+//! the caller's, who knows how to go on with a range.
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::header::{
+    CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::error::{ApiError, Class, Fault, tidy};
+use super::quota::Endpoint;
+use super::reply::{self, Envelope};
+use super::transport::{Call, Inner, Reader, Reply};
+use super::{Body, ByteStream, Client};
+
+const FILE: Endpoint = Endpoint::named("GET /open-apis/drive/v1/files/:file_token/download");
+const PRODUCT: Endpoint =
+    Endpoint::named("GET /open-apis/drive/v1/export_tasks/file/:file_token/download");
+
+/// No error of the service is longer; a longer JSON body is content.
+const MAX_ERROR_BYTES: usize = 256 << 10;
+
+impl Client {
+    /// The product of an export ([`super::ExportJob::Ready`]), whole.
+    ///
+    /// # Errors
+    /// [`Class::Gone`] where the product has died (10 minutes after the export ended):
+    /// export again.
+    pub async fn download_export(&self, file_token: &str) -> Result<Body, ApiError> {
+        self.download(PRODUCT, file_token, None).await
+    }
+
+    /// An uploaded file, whole or a range of it (end exclusive).
+    ///
+    /// The body starts where [`Body::offset`] says: at 0 where the server ignored the
+    /// range or where nothing is left at its start. A file may refuse to come whole
+    /// ([`ApiError::wants_ranges`]).
+    pub async fn download_file(
+        &self,
+        token: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Body, ApiError> {
+        self.download(FILE, token, range).await
+    }
+
+    async fn download(
+        &self,
+        endpoint: Endpoint,
+        token: &str,
+        range: Option<Range<u64>>,
+    ) -> Result<Body, ApiError> {
+        let path = [token];
+        let mut call = Call::new(endpoint, &path);
+        call.content = Some(range.filter(|range| !range.is_empty()));
+        let asked = call.content.clone().flatten();
+        match self.inner.exchange(&call, &Content { range: asked }).await? {
+            Answer::Body(body) => Ok(body),
+            // There is no such range: the file is empty or shorter than the caller
+            // thinks. The whole of it tells which.
+            Answer::NoSuchRange => {
+                call.content = Some(None);
+                match self.inner.exchange(&call, &Content { range: None }).await? {
+                    Answer::Body(body) => Ok(body),
+                    Answer::NoSuchRange => Err(ApiError::local(
+                        Class::Unexpected,
+                        endpoint.name(),
+                        "HTTP 416 to a call without a range",
+                    )),
+                }
+            }
+        }
+    }
+}
+
+struct Content {
+    range: Option<Range<u64>>,
+}
+
+enum Answer {
+    Body(Body),
+    NoSuchRange,
+}
+
+impl Reader for Content {
+    type Out = Answer;
+
+    async fn read(&self, inner: &Inner, endpoint: Endpoint, reply: Reply) -> Result<Answer, Fault> {
+        let Reply { head, mut body, slot } = reply;
+        let name = endpoint.name();
+        let headers = &head.headers;
+        let garbage =
+            |what: &str| Fault::garbage(name, head.status.as_u16(), reply::log_id(headers), what);
+        let (offset, total, length) = match head.status {
+            StatusCode::OK => {
+                let length = content_length(headers);
+                (0, length, length)
+            }
+            StatusCode::PARTIAL_CONTENT => {
+                let sent = ContentRange::parse(headers)
+                    .ok_or_else(|| garbage("a partial reply without a usable Content-Range"))?;
+                let asked = self.range.clone().unwrap_or(0..u64::MAX);
+                if sent.range.start != asked.start || sent.range.end > asked.end {
+                    return Err(garbage("the service sent another range than asked for"));
+                }
+                let length = sent.range.end - sent.range.start;
+                if content_length(headers).is_some_and(|said| said != length) {
+                    return Err(garbage("Content-Length and Content-Range disagree"));
+                }
+                (sent.range.start, sent.total, Some(length))
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                let total = unsatisfied_total(headers);
+                return Ok(match (&self.range, total) {
+                    // Nothing is left: an empty file, or a download that had it all.
+                    (Some(range), Some(total)) if range.start == total => Answer::Body(Body {
+                        offset: total,
+                        total: Some(total),
+                        etag: strong_etag(headers),
+                        stream: stream::empty().boxed(),
+                    }),
+                    _ => Answer::NoSuchRange,
+                });
+            }
+            _ => {
+                // The body may be cut or no JSON at all; then the status has to do.
+                let text = inner.collect(name, body, MAX_ERROR_BYTES).await.unwrap_or_default();
+                return Err(inner.refusal(endpoint, &head, Envelope::parse(&text).as_ref()));
+            }
+        };
+        if let Some(encoding) = headers.get(CONTENT_ENCODING)
+            && encoding != "identity"
+        {
+            return Err(garbage("the reply is encoded though that was not asked for"));
+        }
+        let bare = !headers.contains_key(CONTENT_DISPOSITION);
+        if bare && has_type(headers, "text/html") {
+            return Err(garbage("a web page instead of content"));
+        }
+        // Waits for the first byte, so that a connection that dies before it is tried
+        // again; an error body is read whole, or as much as an error can have.
+        let suspect = bare && has_type(headers, "application/json");
+        let mut first = Vec::new();
+        let mut held = 0;
+        let mut whole = false;
+        while held == 0 || (suspect && held <= MAX_ERROR_BYTES) {
+            match inner.next_chunk(name, &mut body).await? {
+                Some(chunk) => {
+                    held += chunk.len();
+                    first.push(chunk);
+                }
+                None => {
+                    whole = true;
+                    break;
+                }
+            }
+        }
+        if suspect && whole {
+            let text = first.concat();
+            let code = serde_json::from_slice::<Value>(&text)
+                .ok()
+                .and_then(|value| value.get("code")?.as_i64());
+            if code.is_some_and(|code| code != 0) {
+                return Err(inner.refusal(endpoint, &head, Envelope::parse(&text).as_ref()));
+            }
+        }
+        if held == 0 && length.is_some_and(|length| length > 0) {
+            return Err(garbage("the reply ended before its first byte"));
+        }
+        let body = Incoming {
+            endpoint: name,
+            first: first.into(),
+            rest: body,
+            got: 0,
+            length,
+            silence: inner.settings.request_timeout,
+            bandwidth: Arc::clone(&inner.bandwidth),
+            _slot: slot,
+        };
+        Ok(Answer::Body(Body { offset, total, etag: strong_etag(headers), stream: body.stream() }))
+    }
+}
+
+/// A body on its way to the caller.
+struct Incoming {
+    endpoint: &'static str,
+    first: std::collections::VecDeque<Bytes>,
+    rest: ByteStream,
+    got: u64,
+    length: Option<u64>,
+    silence: Duration,
+    bandwidth: Arc<Bandwidth>,
+    /// A body still arriving is a request in flight.
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Incoming {
+    fn stream(self) -> stream::BoxStream<'static, Result<Bytes, ApiError>> {
+        // `None` after an error: nothing follows it.
+        stream::unfold(Some(self), |state| async move {
+            let mut body = state?;
+            match body.next().await {
+                Ok(None) => None,
+                Ok(Some(chunk)) => Some((Ok(chunk), Some(body))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+        .boxed()
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        let broken = |what: String| ApiError::local(Class::Transient, self.endpoint, what);
+        let chunk = match self.first.pop_front() {
+            Some(chunk) => Some(chunk),
+            None => match timeout(self.silence, self.rest.next()).await {
+                Err(_) => {
+                    let secs = self.silence.as_secs_f64();
+                    return Err(broken(format!("no byte for {secs} s, after {}", self.got)));
+                }
+                Ok(chunk) => chunk.transpose().map_err(|error| {
+                    let said = tidy(&error.message);
+                    broken(format!("the connection broke after {} bytes: {said}", self.got))
+                })?,
+            },
+        };
+        let Some(chunk) = chunk else {
+            return match self.length {
+                Some(length) if self.got < length => {
+                    Err(broken(format!("cut after {} of {length} bytes", self.got)))
+                }
+                _ => Ok(None),
+            };
+        };
+        self.got += chunk.len() as u64;
+        if self.length.is_some_and(|length| self.got > length) {
+            return Err(broken("more bytes came than were announced".to_owned()));
+        }
+        self.bandwidth.pass(chunk.len()).await;
+        Ok(Some(chunk))
+    }
+}
+
+/// Bytes a second, shared by all downloads of a client.
+#[derive(Debug)]
+pub(super) struct Bandwidth {
+    /// 0: no limit.
+    per_sec: u64,
+    paid_until: Mutex<Option<Instant>>,
+}
+
+impl Bandwidth {
+    pub(super) fn new(per_sec: u64) -> Self {
+        Self { per_sec, paid_until: Mutex::new(None) }
+    }
+
+    /// Waits until so many bytes may pass.
+    async fn pass(&self, bytes: usize) {
+        if self.per_sec == 0 {
+            return;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a rate")]
+        let cost = Duration::from_secs_f64(bytes as f64 / self.per_sec as f64);
+        let now = Instant::now();
+        let until = {
+            let mut paid = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+            let until = paid.map_or(now, |paid| paid.max(now)) + cost;
+            *paid = Some(until);
+            until
+        };
+        sleep_until(until).await;
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct ContentRange {
+    range: Range<u64>,
+    total: Option<u64>,
+}
+
+impl ContentRange {
+    /// `bytes 0-99/1000`, `bytes 0-99/*`.
+    fn parse(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(CONTENT_RANGE)?.to_str().ok()?.trim();
+        let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.trim().split_once('-')?;
+        let range = first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?;
+        let total = match total.trim() {
+            "*" => None,
+            total => Some(total.parse().ok()?),
+        };
+        let sound = !range.is_empty() && total.is_none_or(|total| range.end <= total);
+        sound.then_some(Self { range, total })
+    }
+}
+
+/// `bytes */1000` of an HTTP 416.
+fn unsatisfied_total(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(CONTENT_RANGE)?.to_str().ok()?.trim();
+    text.strip_prefix("bytes")?.trim().strip_prefix("*/")?.parse().ok()
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(wanted)
+}
+
+/// A weak one (`W/"…"`) says nothing about single bytes.
+fn strong_etag(headers: &HeaderMap) -> Option<String> {
+    let etag = headers.get(ETAG)?.to_str().ok()?;
+    (etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"')).then(|| etag.to_owned())
+}
+
+#[cfg(test)]
+#[path = "download_tests.rs"]
+mod tests;

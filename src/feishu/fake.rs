@@ -1,0 +1,225 @@
+//! A scripted [`HttpSend`] for the tests of the client: replies in the order given,
+//! every request remembered. The token call is answered by itself.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{StreamExt, stream};
+use http::{Request, Response};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{ByteStream, Client, Credentials, HttpSend, SendError, Settings};
+use crate::clock::Clock;
+
+const TOKEN_PATH: &str = "/open-apis/auth/v3/tenant_access_token/internal";
+
+/// A scripted reply.
+pub(super) struct Scripted {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<Step>,
+}
+
+/// What a body does next.
+pub(super) enum Step {
+    Bytes(Vec<u8>),
+    /// The connection breaks.
+    Cut,
+    /// Nothing more comes, ever.
+    Stall,
+}
+
+pub(super) fn bytes_reply(body: impl Into<Vec<u8>>) -> Scripted {
+    let body = vec![Step::Bytes(body.into())];
+    Scripted { status: 200, headers: Vec::new(), body }
+        .header("date", "Tue, 15 Nov 1994 08:12:31 GMT")
+}
+
+pub(super) fn json_reply(body: Value) -> Scripted {
+    bytes_reply(body.to_string()).header("content-type", "application/json; charset=utf-8")
+}
+
+impl Scripted {
+    pub(super) fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn then(mut self, step: Step) -> Self {
+        self.body.push(step);
+        self
+    }
+
+    /// A file as the service sends one.
+    pub(super) fn attachment(self, length: u64) -> Self {
+        self.header("content-disposition", "attachment; filename=\"x\"")
+            .header("content-length", length.to_string())
+    }
+}
+
+enum Script {
+    Reply(Scripted),
+    Refused,
+    Silent,
+}
+
+/// The server.
+pub(super) struct Fake {
+    state: Arc<State>,
+    pub(super) settings: Settings,
+}
+
+#[derive(Default)]
+struct State {
+    script: Mutex<VecDeque<Script>>,
+    tokens: Mutex<VecDeque<Scripted>>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+#[derive(Clone)]
+struct Seen {
+    line: String,
+    headers: http::HeaderMap,
+    body: Bytes,
+    at: Instant,
+}
+
+impl Fake {
+    pub(super) fn app() -> Self {
+        let app_secret = "hush-hush".into();
+        Self::with(Credentials::App { app_id: "cli_x".to_owned(), app_secret })
+    }
+
+    pub(super) fn user() -> Self {
+        Self::with(Credentials::User("u-users-own-token-x".into()))
+    }
+
+    fn with(credentials: Credentials) -> Self {
+        let settings = Settings {
+            open_base: "https://open.example".to_owned(),
+            credentials,
+            quota_share: 1.0,
+            concurrency: 8,
+            retries: 6,
+            request_timeout: Duration::from_secs(60),
+            bandwidth: 0,
+            max_calls: 0,
+        };
+        Self { state: Arc::default(), settings }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        let start = "2026-01-01T00:00:00Z".parse().unwrap();
+        let http = Arc::clone(&self.state) as Arc<dyn HttpSend>;
+        Client::new(self.settings.clone(), http, Clock::from_tokio(start))
+    }
+
+    pub(super) fn push(&self, reply: Scripted) {
+        self.state.script.lock().unwrap().push_back(Script::Reply(reply));
+    }
+
+    pub(super) fn push_refused(&self) {
+        self.state.script.lock().unwrap().push_back(Script::Refused);
+    }
+
+    pub(super) fn push_silence(&self) {
+        self.state.script.lock().unwrap().push_back(Script::Silent);
+    }
+
+    /// The next answer to the token call, in place of a good one.
+    pub(super) fn push_token(&self, reply: Scripted) {
+        self.state.tokens.lock().unwrap().push_back(reply);
+    }
+
+    /// `METHOD /path?query` of every request so far.
+    pub(super) fn calls(&self) -> Vec<String> {
+        self.seen().into_iter().map(|seen| seen.line).collect()
+    }
+
+    /// When each request other than the token's was sent.
+    pub(super) fn moments(&self) -> Vec<Instant> {
+        let seen = self.seen().into_iter();
+        seen.filter(|seen| !seen.line.contains(TOKEN_PATH)).map(|seen| seen.at).collect()
+    }
+
+    /// A header of the last request.
+    pub(super) fn last_header(&self, name: &str) -> Option<String> {
+        let seen = self.seen().pop()?;
+        seen.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    pub(super) fn last_body(&self) -> Value {
+        serde_json::from_slice(&self.seen().last().unwrap().body).unwrap()
+    }
+
+    /// Scripted replies that nobody fetched.
+    pub(super) fn left(&self) -> usize {
+        self.state.script.lock().unwrap().len()
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.state.seen.lock().unwrap().clone()
+    }
+}
+
+impl HttpSend for State {
+    fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> BoxFuture<'_, Result<Response<ByteStream>, SendError>> {
+        let target = request.uri().path_and_query().unwrap().to_string();
+        let is_token = target == TOKEN_PATH;
+        self.seen.lock().unwrap().push(Seen {
+            line: format!("{} {target}", request.method()),
+            headers: request.headers().clone(),
+            body: request.body().clone(),
+            at: Instant::now(),
+        });
+        let next = if is_token {
+            let count = self.seen.lock().unwrap().len();
+            let good = json!({"code":0,"msg":"ok","tenant_access_token":format!("t-{count}"),"expire":7140});
+            Script::Reply(
+                self.tokens.lock().unwrap().pop_front().unwrap_or_else(|| json_reply(good)),
+            )
+        } else {
+            self.script
+                .lock()
+                .unwrap()
+                .pop_front()
+                .unwrap_or_else(|| panic!("unscripted: {target}"))
+        };
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let reply = match next {
+                Script::Reply(reply) => reply,
+                Script::Refused => {
+                    let message = "connection refused".to_owned();
+                    return Err(SendError { message, connect: true });
+                }
+                Script::Silent => std::future::pending().await,
+            };
+            let mut response = Response::builder().status(reply.status);
+            for (name, value) in reply.headers {
+                response = response.header(name, value);
+            }
+            let steps = stream::iter(reply.body).then(|step| async {
+                match step {
+                    Step::Bytes(bytes) => Ok(Bytes::from(bytes)),
+                    Step::Cut => {
+                        Err(SendError { message: "reset by peer".to_owned(), connect: false })
+                    }
+                    Step::Stall => std::future::pending().await,
+                }
+            });
+            Ok(response.body(steps.boxed()).unwrap())
+        })
+    }
+}

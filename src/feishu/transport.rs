@@ -1,0 +1,481 @@
+//! The single send path: token, quota, budget, connection, retry, envelope.
+//!
+//! Start at [`Inner::exchange`]. Order matters: a call takes its turn in the quota at
+//! the very moment it is sent, with a connection already in hand. Taken earlier, calls
+//! that wait for a connection would bunch up and break the quota together; a connection
+//! taken earlier would be idle while its call waits a minute for a slow class.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RANGE};
+use http::{Request, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, info};
+
+use super::download::Bandwidth;
+use super::error::{ApiError, Class, Fault, Identity, Refusal, tidy};
+use super::quota::{Endpoint, Quota, Turn};
+use super::reply::{self, Envelope};
+use super::retry::{History, MAX_THROTTLED, Next};
+use super::token::AppToken;
+use super::{ByteStream, Credentials, HttpSend, SendError, Settings};
+use crate::clock::Clock;
+
+/// A JSON reply larger than this is none of ours.
+const MAX_JSON_BYTES: usize = 64 << 20;
+
+/// What clones of a client share.
+pub(super) struct Inner {
+    pub(super) settings: Settings,
+    http: Arc<dyn HttpSend>,
+    pub(super) clock: Clock,
+    quota: Quota,
+    slots: Arc<Semaphore>,
+    sent: AtomicU64,
+    pub(super) app_token: AppToken,
+    pub(super) bandwidth: Arc<Bandwidth>,
+}
+
+/// One call as an endpoint's file describes it.
+#[derive(Debug, Clone)]
+pub(super) struct Call<'a> {
+    pub(super) endpoint: Endpoint,
+    /// Values of the `:names` in the path, in order.
+    pub(super) path: &'a [&'a str],
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) body: Option<Value>,
+    /// Content rather than JSON is expected: no encoding, whole or a range.
+    pub(super) content: Option<Option<Range<u64>>>,
+    /// False only for the call that fetches the token.
+    pub(super) signed: bool,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(endpoint: Endpoint, path: &'a [&'a str]) -> Self {
+        Self { endpoint, path, query: Vec::new(), body: None, content: None, signed: true }
+    }
+
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn body(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// Path and query, percent-encoded.
+    fn target(&self) -> String {
+        let mut values = self.path.iter();
+        let mut target = String::new();
+        for part in self.endpoint.pattern().split('/').skip(1) {
+            target.push('/');
+            if part.starts_with(':') {
+                let value = values.next().expect("a call fills every name of its path");
+                encode(value, &mut target);
+            } else {
+                target.push_str(part);
+            }
+        }
+        for (at, (name, value)) in self.query.iter().enumerate() {
+            target.push(if at == 0 { '?' } else { '&' });
+            target.push_str(name);
+            target.push('=');
+            encode(value, &mut target);
+        }
+        target
+    }
+}
+
+/// Percent-encodes all but RFC 3986's unreserved characters.
+fn encode(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            for digit in [byte >> 4, byte & 15] {
+                into.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
+            }
+            let at = into.len() - 2;
+            into.insert(at, '%');
+        }
+    }
+}
+
+/// A reply whose headers are there.
+pub(super) struct Reply {
+    pub(super) head: http::response::Parts,
+    pub(super) body: ByteStream,
+    /// Held until the last byte.
+    pub(super) slot: OwnedSemaphorePermit,
+}
+
+/// Makes an answer of a reply.
+pub(super) trait Reader: Sync {
+    type Out: Send;
+    fn read(
+        &self,
+        inner: &Inner,
+        endpoint: Endpoint,
+        reply: Reply,
+    ) -> impl Future<Output = Result<Self::Out, Fault>> + Send;
+}
+
+/// Reads an envelope with `T` in it; the answer comes with the server's clock.
+pub(super) struct Json<T> {
+    parse: fn(&[u8]) -> Result<T, String>,
+}
+
+impl<T: DeserializeOwned> Json<T> {
+    /// Under `data`, as nearly everywhere.
+    pub(super) fn data() -> Self {
+        Self { parse: reply::parse_data }
+    }
+
+    /// At the top level, as token endpoints answer.
+    pub(super) fn top() -> Self {
+        Self { parse: reply::parse }
+    }
+}
+
+impl<T: Send> Reader for Json<T> {
+    type Out = (T, i64);
+
+    async fn read(
+        &self,
+        inner: &Inner,
+        endpoint: Endpoint,
+        reply: Reply,
+    ) -> Result<(T, i64), Fault> {
+        let (head, name) = (reply.head, endpoint.name());
+        let body = inner.collect(name, reply.body, MAX_JSON_BYTES).await?;
+        drop(reply.slot);
+        let envelope = Envelope::parse(&body);
+        let log_id = reply::log_id(&head.headers);
+        let garbage = |what: &str| Fault::garbage(name, head.status.as_u16(), log_id, what);
+        if !head.status.is_success() {
+            return Err(inner.refusal(endpoint, &head, envelope.as_ref()));
+        }
+        match envelope.as_ref().map(|envelope| envelope.code) {
+            Some(Some(0)) => {}
+            Some(Some(_)) => return Err(inner.refusal(endpoint, &head, envelope.as_ref())),
+            Some(None) => return Err(garbage("the reply has no code")),
+            None => return Err(garbage("the reply is no whole JSON object")),
+        }
+        let answer = (self.parse)(&body).map_err(|what| {
+            let mut fault =
+                garbage(&format!("the reply has another shape than documented: {what}"));
+            fault.error.class = Class::Unexpected;
+            fault
+        })?;
+        let date = reply::date_secs(&head.headers).unwrap_or_else(|| inner.clock.now_secs());
+        Ok((answer, date))
+    }
+}
+
+impl Inner {
+    pub(super) fn new(settings: Settings, http: Arc<dyn HttpSend>, clock: Clock) -> Self {
+        Self {
+            quota: Quota::new(settings.quota_share),
+            slots: Arc::new(Semaphore::new(settings.concurrency.clamp(1, 1024))),
+            sent: AtomicU64::new(0),
+            app_token: AppToken::default(),
+            bandwidth: Arc::new(Bandwidth::new(settings.bandwidth)),
+            settings,
+            http,
+            clock,
+        }
+    }
+
+    pub(super) fn requests(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        match self.settings.credentials {
+            Credentials::App { .. } => Identity::App,
+            Credentials::User(_) => Identity::User,
+        }
+    }
+
+    /// Calls and reads `data`; the answer comes with the server's clock.
+    pub(super) async fn call<T: DeserializeOwned + Send>(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<(T, i64), ApiError> {
+        self.exchange(call, &Json::data()).await
+    }
+
+    /// Sends until there is an answer, or no hope for one.
+    pub(super) async fn exchange<R: Reader>(
+        &self,
+        call: &Call<'_>,
+        reader: &R,
+    ) -> Result<R::Out, ApiError> {
+        let endpoint = call.endpoint;
+        let mut history = History::default();
+        loop {
+            let token = match call.signed {
+                true => Some(self.token().await?),
+                false => None,
+            };
+            let slot = self.admit(endpoint).await?;
+            let number = self.count(endpoint)?;
+            let begun = Instant::now();
+            let fault = match self.attempt(call, token.as_ref(), slot, reader).await {
+                Ok(answer) => {
+                    let elapsed = begun.elapsed();
+                    debug!(endpoint = endpoint.name(), ?elapsed, "answered");
+                    return Ok(answer);
+                }
+                Err(fault) => fault,
+            };
+            let elapsed = begun.elapsed();
+            debug!(endpoint = endpoint.name(), ?elapsed, "{}", fault.error);
+            let renewable = call.signed && self.identity() == Identity::App;
+            match history.next(fault.signal, self.settings.retries, renewable, number) {
+                Next::GiveUp if history.is_throttled_out() => {
+                    return Err(throttled_out(endpoint, fault.error));
+                }
+                Next::GiveUp => return Err(fault.error),
+                Next::RenewToken => {
+                    if let Some(token) = &token {
+                        self.app_token.forget(token).await;
+                    }
+                }
+                Next::Freeze(delay) => {
+                    info!(?delay, "rate limited: {}", fault.error);
+                    self.quota.class(endpoint).freeze(Instant::now() + delay);
+                }
+                Next::Wait(delay) => {
+                    info!(?delay, "trying again: {}", fault.error);
+                    sleep(delay).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt<R: Reader>(
+        &self,
+        call: &Call<'_>,
+        token: Option<&SecretString>,
+        slot: OwnedSemaphorePermit,
+        reader: &R,
+    ) -> Result<R::Out, Fault> {
+        let name = call.endpoint.name();
+        let request = self.request(call, token).map_err(Fault::last)?;
+        let sent = timeout(self.settings.request_timeout, self.http.send(request)).await;
+        let reply = match sent {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => return Err(self.broken(name, &error)),
+            Err(_) => return Err(self.silent(name)),
+        };
+        let (head, body) = reply.into_parts();
+        let log_id = reply::log_id(&head.headers).unwrap_or_default();
+        debug!(endpoint = name, status = head.status.as_u16(), log_id, "reply");
+        reader.read(self, call.endpoint, Reply { head, body, slot }).await
+    }
+
+    /// Waits for the class's turn and a free connection, and takes both.
+    async fn admit(&self, endpoint: Endpoint) -> Result<OwnedSemaphorePermit, ApiError> {
+        let class = self.quota.class(endpoint);
+        let _next = class.line.lock().await;
+        loop {
+            let now = Instant::now();
+            match class.turn(now) {
+                Turn::Now => {}
+                Turn::At(at) => {
+                    sleep_until(at).await;
+                    continue;
+                }
+                Turn::Frozen(until) if until - now > MAX_THROTTLED => {
+                    let what = format!("rate limited for {} s more", (until - now).as_secs());
+                    let error = ApiError::local(Class::Transient, endpoint.name(), what);
+                    return Err(throttled_out(endpoint, error));
+                }
+                Turn::Frozen(until) => {
+                    sleep_until(until).await;
+                    continue;
+                }
+                Turn::UsedUp => {
+                    let what = "this run has used up the day's official calls";
+                    return Err(ApiError::local(Class::Budget, endpoint.name(), what)
+                        .hint("run again tomorrow: it goes on from here"));
+                }
+            }
+            let slots = Arc::clone(&self.slots);
+            let slot = slots.acquire_owned().await.expect("the slots are never closed");
+            // The class may have been frozen while this waited for a connection.
+            if class.take(Instant::now()) {
+                return Ok(slot);
+            }
+        }
+    }
+
+    /// Counts one more request, or refuses it.
+    fn count(&self, endpoint: Endpoint) -> Result<u64, ApiError> {
+        let limit = self.settings.max_calls;
+        let more = |sent| (limit == 0 || sent < limit).then_some(sent + 1);
+        self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| {
+            let what = format!("not called: this run's {limit} calls are used up");
+            ApiError::local(Class::Budget, endpoint.name(), what)
+                .hint("run again to go on from here, or raise max_calls")
+        })
+    }
+
+    fn request(
+        &self,
+        call: &Call<'_>,
+        token: Option<&SecretString>,
+    ) -> Result<Request<Bytes>, ApiError> {
+        let name = call.endpoint.name();
+        let uri = format!("{}{}", self.settings.open_base, call.target());
+        let mut request = Request::builder().method(call.endpoint.method()).uri(uri);
+        if let Some(token) = token {
+            let bearer = format!("Bearer {}", token.expose_secret());
+            let mut bearer = HeaderValue::try_from(bearer).map_err(|_| {
+                ApiError::local(
+                    Class::Login,
+                    name,
+                    "the access token holds characters no token has",
+                )
+                .hint("set FEISHU_USER_ACCESS_TOKEN to the token alone, without line breaks")
+            })?;
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        if let Some(range) = &call.content {
+            // An encoded reply has no length to check and no range to resume.
+            request = request.header(ACCEPT_ENCODING, "identity");
+            if let Some(range) = range {
+                let last = range.end.saturating_sub(1);
+                request = request.header(RANGE, format!("bytes={}-{last}", range.start));
+            }
+        }
+        let body = match &call.body {
+            None => Bytes::new(),
+            Some(body) => {
+                request = request.header(CONTENT_TYPE, "application/json; charset=utf-8");
+                Bytes::from(body.to_string())
+            }
+        };
+        request.body(body).map_err(|_| {
+            ApiError::local(Class::Config, name, "the address of the API is no URL")
+                .hint("check account.domain in the config")
+        })
+    }
+
+    /// Reads a small body whole.
+    pub(super) async fn collect(
+        &self,
+        endpoint: &'static str,
+        mut body: ByteStream,
+        limit: usize,
+    ) -> Result<Bytes, Fault> {
+        let mut whole = BytesMut::new();
+        while let Some(chunk) = self.next_chunk(endpoint, &mut body).await? {
+            if whole.len() + chunk.len() > limit {
+                let what = format!("the reply is larger than {limit} bytes");
+                return Err(Fault::last(ApiError::local(Class::Unexpected, endpoint, what)));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The next bytes of a body; silence is an error.
+    pub(super) async fn next_chunk(
+        &self,
+        endpoint: &'static str,
+        body: &mut ByteStream,
+    ) -> Result<Option<Bytes>, Fault> {
+        match timeout(self.settings.request_timeout, body.next()).await {
+            Ok(None) => Ok(None),
+            Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
+            Ok(Some(Err(error))) => Err(self.broken(endpoint, &error)),
+            Err(_) => Err(self.silent(endpoint)),
+        }
+    }
+
+    /// What a reply that says no means.
+    pub(super) fn refusal(
+        &self,
+        endpoint: Endpoint,
+        head: &http::response::Parts,
+        envelope: Option<&Envelope>,
+    ) -> Fault {
+        let refused = head.status != StatusCode::OK;
+        let refusal = Refusal {
+            endpoint: endpoint.name(),
+            identity: self.identity(),
+            status: head.status.as_u16(),
+            // HTTP 404 with `"code":0` is no success.
+            code: envelope.and_then(|envelope| envelope.code).filter(|code| *code != 0 || !refused),
+            msg: envelope.map_or("", Envelope::msg),
+            log_id: reply::log_id(&head.headers).or_else(|| envelope?.log_id()),
+            scopes: envelope.map(Envelope::scopes).unwrap_or_default(),
+            reset: reply::reset(&head.headers),
+            retry_after: reply::retry_after(&head.headers, self.clock.now_secs()),
+        };
+        refusal.into_fault()
+    }
+
+    fn broken(&self, endpoint: &'static str, error: &SendError) -> Fault {
+        let class = if error.connect { Class::Unreachable } else { Class::Transient };
+        let said = tidy(&error.message);
+        Fault::passing(if error.connect {
+            let what = format!("cannot reach {}: {said}", tidy(&self.settings.open_base));
+            ApiError::local(class, endpoint, what).hint(
+                "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and account.domain in the \
+                 config",
+            )
+        } else {
+            ApiError::local(class, endpoint, format!("the connection broke: {said}"))
+        })
+    }
+
+    fn silent(&self, endpoint: &'static str) -> Fault {
+        let secs = self.settings.request_timeout.as_secs_f64();
+        let what = format!("no byte for {secs} s");
+        Fault::passing(ApiError::local(Class::Transient, endpoint, what))
+    }
+}
+
+/// A rate limit that outlasts every patience: where the day has a cap, that is it.
+fn throttled_out(endpoint: Endpoint, error: ApiError) -> ApiError {
+    if endpoint.has_daily_cap() {
+        let class = Class::Budget;
+        return ApiError { class, ..error }
+            .hint("the day's downloads are probably used up: run again tomorrow");
+    }
+    let minutes = Duration::as_secs(&MAX_THROTTLED) / 60;
+    error.hint(format!(
+        "rate limited for {minutes} minutes: other programs may use the same app; lower \
+         quota_share, or run again later"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_and_queries_are_encoded() {
+        const DOWNLOAD: Endpoint =
+            Endpoint::named("GET /open-apis/drive/v1/files/:file_token/download");
+        let call = Call::new(DOWNLOAD, &["a/../b?c"]).query("q", "周 &=").query("r", "x-1_~.");
+        assert_eq!(
+            call.target(),
+            "/open-apis/drive/v1/files/a%2F..%2Fb%3Fc/download?q=%E5%91%A8%20%26%3D&r=x-1_~."
+        );
+    }
+}
