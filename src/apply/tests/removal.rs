@@ -142,7 +142,7 @@ async fn where_there_are_no_symlinks_a_url_stands_in() {
     };
     let service = Service::new(|_| Reply::Refused);
     let faults =
-        Faults::when(|op, _| (op == Op::Link).then(|| std::io::ErrorKind::Unsupported.into()));
+        Faults::when(|op, _| (op == Op::Link).then(|| std::io::Error::from_raw_os_error(1)));
     let tools = world.tools(&service, &faults);
     let (report, _) = world.apply_with(plan, &tools, &world.settings()).await;
     assert_eq!(world.failures(), Vec::<String>::new());
