@@ -1,4 +1,17 @@
 //! feishu-mirror keeps an offline, incremental copy of what you have in Feishu.
+//!
+//! ```text
+//! mirror.toml ─ config ─┐
+//!                       ▼
+//!    feishu (HTTP) ─► crawl ─► RemoteTree ─┐
+//!                                          ├─► plan (pure) ─► Plan ─┬─► ui   (diff)
+//!    store (redb) ─► Recorded ─────────────┤                        └─► apply (sync)
+//!    disk ─► LocalState ───────────────────┘
+//! ```
+//!
+//! A run observes, decides, acts: [`commands`] wires the parts in that order, [`plan`]
+//! decides, [`apply`] acts. [`model`] has the words that all of them use. [`sim`] is a
+//! simulated tenant for the demo and the tests. `docs/architecture.md` is the map.
 
 pub mod apply;
 pub mod cli;
@@ -19,8 +32,8 @@ pub mod ui;
 
 use std::ffi::OsString;
 
-/// Runs one command line and returns its exit code. Nothing panics or exits.
-#[expect(clippy::unused_async, unused_variables)]
+/// Runs one command line, the program's name first, and returns its exit code.
+/// Everything is printed to the host's streams; nothing panics or exits.
 pub async fn run(args: Vec<OsString>, host: commands::Host) -> u8 {
-    todo!()
+    commands::run(args, host).await
 }

@@ -1,15 +1,37 @@
 //! A file per command; wires the parts, in order.
+//!
+//! [`crate::run`] comes here with a [`Host`]. A command returns its exit code, or a
+//! [`Problem`] that is printed once, here.
+
+mod account;
+mod completions;
+mod demo;
+mod diff;
+pub mod exit;
+mod home;
+mod init;
+mod ls;
+mod man;
+mod manifest;
+mod observe;
+mod status;
+mod sync;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::{self, Cli, Command, Global};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::disk::Faults;
 use crate::feishu::HttpSend;
+use crate::ui::Ui;
+pub use exit::Problem;
 
 /// The world as a command sees it. `main` hands the real one down; tests hand down a
 /// simulated tenant, tokio's clock and buffers.
@@ -34,4 +56,88 @@ pub struct Host {
     pub interrupt: CancellationToken,
     /// Disk faults to inject (tests only; empty otherwise).
     pub faults: Faults,
+}
+
+/// A command's view of the world: a [`Host`] whose streams are behind [`Ui`].
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub vars: BTreeMap<String, String>,
+    pub cwd: PathBuf,
+    pub clock: Clock,
+    pub http: Option<Arc<dyn HttpSend>>,
+    pub interrupt: CancellationToken,
+    pub faults: Faults,
+    pub global: Global,
+    pub ui: Ui,
+}
+
+impl Session {
+    /// The config of this command line.
+    pub fn config(&self) -> Result<Config, Problem> {
+        let named = self.global.config.as_deref();
+        Config::load(named, &self.vars, &self.cwd)
+            .map_err(|error| Problem::failed(error.to_string()).hint(error.hint()))
+    }
+}
+
+/// Reads the command line, runs the command, prints what went wrong.
+pub(crate) async fn run(args: Vec<OsString>, mut host: Host) -> u8 {
+    let cli = match cli::parse(args) {
+        Ok(cli) => cli,
+        Err(error) => return print_usage(&error, &mut host),
+    };
+    let ui = Ui::new(host.out, host.err, host.out_is_terminal, host.err_is_terminal, &cli.global);
+    let session = Session {
+        vars: host.vars,
+        cwd: host.cwd,
+        clock: host.clock,
+        http: host.http,
+        interrupt: host.interrupt,
+        faults: host.faults,
+        global: cli.global.clone(),
+        ui: ui.clone(),
+    };
+    let code = match dispatch(cli, &session).await {
+        Ok(code) => code,
+        Err(problem) => {
+            ui.error(&problem.message, problem.hint.as_deref());
+            problem.code
+        }
+    };
+    match ui.finish() {
+        Ok(()) => code,
+        Err(error) => {
+            ui.error(&format!("cannot write the output: {error}"), None);
+            exit::worst(code, exit::FAILED)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, session: &Session) -> Result<u8, Problem> {
+    match cli.command {
+        Command::Init(args) => init::run(session, &args),
+        Command::Sync(args) if args.dry_run => diff::run(session, &args.run, false).await,
+        Command::Sync(args) => sync::run(session, &args.run).await,
+        Command::Diff(args) => diff::run(session, &args.run, args.exit_code).await,
+        Command::Ls(args) => ls::run(session, &args),
+        Command::Status => status::run(session),
+        // Boxed: it runs whole command lines, this function included.
+        Command::Demo(args) => Box::pin(demo::run(session, &args)).await,
+        Command::Completions(args) => Ok(completions::run(session, &args)),
+        Command::Man(args) => man::run(session, &args),
+    }
+}
+
+/// `--help` and `--version` on stdout, everything else on stderr.
+fn print_usage(error: &clap::Error, host: &mut Host) -> u8 {
+    let (stream, terminal, code) = if error.use_stderr() {
+        (&mut host.err, host.err_is_terminal, exit::USAGE)
+    } else {
+        (&mut host.out, host.out_is_terminal, exit::DONE)
+    };
+    let text = error.render();
+    // Nobody can be told where this fails.
+    let _ = if terminal { write!(stream, "{}", text.ansi()) } else { write!(stream, "{text}") };
+    let _ = stream.flush();
+    code
 }

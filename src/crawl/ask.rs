@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio_util::sync::CancellationToken;
 
@@ -13,9 +15,6 @@ use crate::model::tree::{Existence, Family, Meta, RemoteTree};
 use crate::model::{ObjType, Object, PlaceKey};
 use crate::plan::{Answers, Questions};
 use crate::progress::Progress;
-
-/// Documents a call (docs: drive-v1/meta/batch_query).
-const METAS_A_CALL: usize = 200;
 
 /// Type word and token, as metadata is asked for.
 type Asked = (String, String);
@@ -47,32 +46,25 @@ pub async fn ask(
     Ok(())
 }
 
-/// Metadata of any number of documents: the answers that came, and why some did not.
+/// Metadata of any number of documents, each with an answer.
 ///
 /// # Errors
 /// What ends the run.
 pub(super) async fn query_metas(
     run: &Run<'_>,
     asked: &[Asked],
-) -> Result<(Vec<(Asked, Result<Meta, Existence>)>, Option<Failure>), ApiError> {
-    let mut answers = Vec::with_capacity(asked.len());
-    let mut failed = None;
-    let batches = asked.chunks(METAS_A_CALL);
-    let calls = each(
-        batches,
-        |batch| run.call(run.client.query_metas(batch)),
-        |reply| {
-            match reply {
-                Ok(batch) => answers.extend(batch),
-                Err(Trouble::Ends(error)) => return Err(error),
-                Err(Trouble::Cut(failure)) => failed = Some(failure),
-                Err(Trouble::Here(error)) => failed = Some(error.to_failure()),
-            }
-            Ok(())
-        },
-    );
-    calls.await?;
-    Ok((answers, failed))
+) -> Result<Vec<(Asked, Result<Meta, Existence>)>, ApiError> {
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let failure = match run.call(run.client.query_metas(asked)).await {
+        Ok(answers) => return Ok(answers),
+        Err(Trouble::Ends(error)) => return Err(error),
+        Err(Trouble::Cut(failure)) => failure,
+        Err(Trouble::Here(error)) => error.to_failure(),
+    };
+    let unknown = |one: &Asked| (one.clone(), Err(Existence::Unknown(failure.clone())));
+    Ok(asked.iter().map(unknown).collect())
 }
 
 async fn revisions(
@@ -80,7 +72,8 @@ async fn revisions(
     objects: &[Object],
 ) -> Result<Vec<(Object, Option<i64>)>, ApiError> {
     let mut known = Vec::with_capacity(objects.len());
-    let one = |object| async move { (object, run.call(run.client.get_revision(object)).await) };
+    let one =
+        |object| async move { (object, run.call(run.client.get_revision(object)).await) }.boxed();
     let calls = each(objects, one, |(object, reply): (&Object, _)| {
         let revision = match reply {
             Ok(revision) => revision,
@@ -100,11 +93,10 @@ async fn metas(
     objects: &[Object],
 ) -> Result<Vec<(Object, Result<Meta, Existence>)>, ApiError> {
     let asked: Vec<Asked> = objects.iter().map(as_asked).collect();
-    let (answers, failed) = query_metas(run, &asked).await?;
-    let answers: BTreeMap<Asked, _> = answers.into_iter().collect();
+    let answers: BTreeMap<Asked, _> = query_metas(run, &asked).await?.into_iter().collect();
     let answer = |object: &Object| {
         let known = answers.get(&as_asked(object)).cloned();
-        (object.clone(), known.unwrap_or_else(|| Err(unknown(failed.as_ref()))))
+        (object.clone(), known.unwrap_or_else(|| Err(no_answer())))
     };
     Ok(objects.iter().map(answer).collect())
 }
@@ -113,12 +105,11 @@ fn as_asked(object: &Object) -> Asked {
     (object.ty.as_str().to_owned(), object.token.as_str().to_owned())
 }
 
-fn unknown(failed: Option<&Failure>) -> Existence {
-    Existence::Unknown(
-        failed
-            .cloned()
-            .unwrap_or_else(|| Failure::new("the service gave no answer about it", "run again")),
-    )
+fn no_answer() -> Existence {
+    Existence::Unknown(Failure {
+        retryable: true,
+        ..Failure::new("the service gave no answer about it", "run again")
+    })
 }
 
 /// How a place that no listing shows is asked for.
@@ -162,7 +153,7 @@ async fn existence(
     let mut called = Vec::with_capacity(by_call.len());
     let calls = each(
         by_call,
-        |place| ask_wiki(run, place),
+        |place| ask_wiki(run, place).boxed(),
         |(key, reply)| {
             called.push((key, settle(reply)?));
             Ok(())
@@ -204,16 +195,24 @@ fn settle(reply: Result<(), Trouble>) -> Result<Existence, ApiError> {
 
 /// Starts a call for each item, [`WAITING`] at a time, and hands over the replies as
 /// they come.
-async fn each<T, F: Future>(
+///
+/// Boxed calls: futures that borrow each item in its own way could not be `Send`.
+async fn each<'a, T, R>(
     items: impl IntoIterator<Item = T>,
-    call: impl Fn(T) -> F,
-    mut take: impl FnMut(F::Output) -> Result<(), ApiError>,
+    call: impl Fn(T) -> BoxFuture<'a, R>,
+    mut take: impl FnMut(R) -> Result<(), ApiError>,
 ) -> Result<(), ApiError> {
     let mut items = items.into_iter();
-    let mut calls: FuturesUnordered<F> = items.by_ref().take(WAITING).map(&call).collect();
-    while let Some(reply) = calls.next().await {
-        take(reply)?;
-        calls.extend(items.next().map(&call));
+    let mut calls = FuturesUnordered::new();
+    loop {
+        while calls.len() < WAITING
+            && let Some(item) = items.next()
+        {
+            calls.push(call(item));
+        }
+        match calls.next().await {
+            Some(reply) => take(reply)?,
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }

@@ -14,35 +14,30 @@ pub(super) async fn list(
 ) -> Result<RemoteSource, ApiError> {
     walk.is(Family::Docs, "docs");
     walk.source.pinned = true;
-    let (answers, failed) = query_metas(walk.run, urls).await?;
+    let answers = query_metas(walk.run, urls).await?;
     let mut found = Vec::new();
+    let mut failed = None;
     for ((ty, token), answer) in answers {
         let place = PlaceToken::new(token);
-        match answer {
-            Ok(meta) => found.push(Found { node: node(place, meta), below: None }),
-            Err(existence) => {
-                walk.run.progress.warn(&not_seen(walk.name, &ty, &place, &existence));
-                walk.source.known.insert(place, existence);
+        let existence = match answer {
+            Ok(meta) => {
+                found.push(Found { node: node(place, meta), below: None });
+                continue;
+            }
+            Err(existence) => existence,
+        };
+        match &existence {
+            // Said once: a call that fails has no answer about any of its documents.
+            Existence::Unknown(failure) => failed = failed.or_else(|| Some(failure.clone())),
+            existence => {
+                walk.run.progress.warn(&not_seen(walk.name, &ty, &place, existence));
             }
         }
+        walk.source.known.insert(place, existence);
     }
     let added = walk.add_at_top(found);
-    match failed {
-        None => {
-            walk.top(Listing::Complete);
-            walk.run.progress.listed(walk.name, added);
-        }
-        Some(failure) => {
-            for (_, token) in urls {
-                let place = PlaceToken::from(token.as_str());
-                let source = &mut walk.source;
-                if !source.nodes.contains_key(&place) && !source.known.contains_key(&place) {
-                    source.known.insert(place, Existence::Unknown(failure.clone()));
-                }
-            }
-            walk.top(Listing::Failed(failure));
-        }
-    }
+    walk.run.progress.listed(walk.name, added);
+    walk.top(failed.map_or(Listing::Complete, Listing::Failed));
     Ok(walk.source)
 }
 

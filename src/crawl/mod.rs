@@ -8,12 +8,15 @@
 mod ask;
 mod docs;
 mod drive;
+#[cfg(test)]
+mod tests;
 mod walk;
 mod wiki;
 
 use std::sync::Mutex;
 
-use futures_util::future::try_join_all;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, try_join_all};
 use tokio_util::sync::CancellationToken;
 
 pub use self::ask::ask;
@@ -47,7 +50,11 @@ pub async fn crawl(
     stop: &CancellationToken,
 ) -> Result<RemoteTree, ApiError> {
     let run = Run::new(client, progress, stop);
-    let walks = sources.iter().map(|source| walk_source(&run, source, rules, as_user));
+    // Boxed: a future that borrows each source in its own way could not be `Send`.
+    let mut walks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(sources.len());
+    for source in sources {
+        walks.push(walk_source(&run, source, rules, as_user).boxed());
+    }
     let walked = try_join_all(walks).await?;
     let names = sources.iter().map(|source| source.name.clone());
     Ok(RemoteTree { sources: names.zip(walked).collect() })

@@ -79,7 +79,8 @@ async fn subtree(mut walk: Walk<'_>, token: &str) -> Result<RemoteSource, ApiErr
     walk.is(Family::Wiki, token);
     match walk.run.call(walk.run.client.get_node(token)).await {
         Ok((node, seen_secs)) => {
-            let added = walk.add_at_top(vec![node_found(node, seen_secs)]);
+            let space = node.space_id.clone();
+            let added = walk.add_at_top(vec![node_found(node, &space, seen_secs)]);
             walk.top(Listing::Complete);
             walk.run.progress.listed(walk.name, added);
             walk.finish().await
@@ -94,7 +95,8 @@ pub(super) async fn children(
     node: Option<&str>,
 ) -> Result<Vec<Found>, ApiError> {
     let listed = client.list_nodes(space, node).await?;
-    Ok(listed.items.into_iter().map(|node| node_found(node, listed.seen_secs)).collect())
+    let found = |node| node_found(node, space, listed.seen_secs);
+    Ok(listed.items.into_iter().map(found).collect())
 }
 
 fn space_found(space: Space) -> Found {
@@ -116,12 +118,12 @@ fn space_found(space: Space) -> Found {
     Found { node, below: Some(List::Wiki { space: space.space_id, node: None }) }
 }
 
-fn node_found(node: WikiNode, seen_secs: i64) -> Found {
+fn node_found(node: WikiNode, space: &str, seen_secs: i64) -> Found {
     let content = Object::new(ObjType::from(node.obj_type.as_str()), node.obj_token);
     // A shortcut's type and token are its target's, and it reports the target's
     // children: going there would walk in circles.
     let below = (node.has_child && !node.is_shortcut)
-        .then(|| List::Wiki { space: node.space_id, node: Some(node.node_token.clone()) });
+        .then(|| List::Wiki { space: space.to_owned(), node: Some(node.node_token.clone()) });
     let edited =
         node.obj_edit_secs.map(|at_secs| Edited { channel: Channel::Wiki, at_secs, seen_secs });
     let (object, target) = if node.is_shortcut {

@@ -218,6 +218,7 @@ impl Incoming {
                 Err(error) => Some((Err(error), None)),
             }
         })
+        .fuse()
         .boxed()
     }
 

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -80,12 +81,12 @@ impl Client {
     pub async fn query_metas(&self, asked: &[(String, String)]) -> Result<Vec<Answer>, ApiError> {
         let mut once = BTreeSet::new();
         let asked: Vec<&Asked> = asked.iter().filter(|one| once.insert(*one)).collect();
-        let chunks: Vec<Vec<&Asked>> = asked.chunks(MAX_DOCS).map(<[_]>::to_vec).collect();
-        let answers: Vec<Vec<Answer>> = stream::iter(chunks)
-            .map(|chunk| async move { self.query_chunk(&chunk).await })
-            .buffered(CHUNKS)
-            .try_collect()
-            .await?;
+        // Boxed: a closure that borrows each chunk in its own way would not be `Send`.
+        let mut chunks: Vec<BoxFuture<'_, _>> = Vec::new();
+        for chunk in asked.chunks(MAX_DOCS) {
+            chunks.push(self.query_chunk(chunk).boxed());
+        }
+        let answers: Vec<Vec<Answer>> = stream::iter(chunks).buffered(CHUNKS).try_collect().await?;
         Ok(answers.into_iter().flatten().collect())
     }
 

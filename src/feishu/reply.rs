@@ -24,7 +24,9 @@ pub(super) struct Envelope {
 impl Envelope {
     /// The envelope of a body; `None` where it is no JSON object.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
-        serde_json::from_slice(body).ok()
+        // serde would take an array for a struct's fields in order.
+        let object = body.trim_ascii_start().starts_with(b"{");
+        object.then(|| serde_json::from_slice(body).ok()).flatten()
     }
 
     pub(super) fn msg(&self) -> &str {

@@ -25,7 +25,7 @@ use super::download::Bandwidth;
 use super::error::{ApiError, Class, Fault, Identity, Refusal, tidy};
 use super::quota::{Endpoint, Quota, Turn};
 use super::reply::{self, Envelope};
-use super::retry::{History, MAX_THROTTLED, Next};
+use super::retry::{History, MAX_THROTTLED, Next, Signal};
 use super::token::AppToken;
 use super::{ByteStream, Credentials, HttpSend, SendError, Settings};
 use crate::clock::Clock;
@@ -244,6 +244,10 @@ impl Inner {
             let renewable = call.signed && self.identity() == Identity::App;
             match history.next(fault.signal, self.settings.retries, renewable, number) {
                 Next::GiveUp if history.is_throttled_out() => {
+                    // The reset still holds for the calls that wait behind this one.
+                    if let Signal::Throttled { reset: Some(reset) } = fault.signal {
+                        self.quota.class(endpoint).freeze(Instant::now() + reset);
+                    }
                     return Err(throttled_out(endpoint, fault.error));
                 }
                 Next::GiveUp => return Err(fault.error),

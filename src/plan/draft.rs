@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inputs;
 use super::absent::{Absent, Fate};
-use super::view::View;
+use super::view::{self, View};
 use crate::layout::{self, Claimant, Names};
 use crate::model::recorded::{Loc, PlaceRow, PlaceState, Recorded, Slot};
 use crate::model::tree::Node;
@@ -118,7 +118,7 @@ impl Draft {
         Claimant {
             token: key.token.clone(),
             title: seen.node.title.clone(),
-            ty: naming_type(seen.node).clone(),
+            ty: view::naming_type(seen.node).clone(),
             file_extension: file_extension(inputs, view, seen.node),
             created_secs: seen.node.created_secs,
             slots: slots.into_iter().collect(),
@@ -142,7 +142,7 @@ impl Draft {
             let old = self.old_row(inputs, &key);
             let edited = view.edited(inputs, &view.places[&key]);
             let url = node.url.clone().or_else(|| {
-                super::view::meta(inputs, &node.object)
+                view::meta(inputs, &node.object)
                     .and_then(|m| m.url.clone())
                     .or_else(|| old.and_then(|row| row.url.clone()))
             });
@@ -233,16 +233,12 @@ fn stepped_aside(row: &PlaceRow) -> bool {
     row.stem.contains("~gone-")
 }
 
-fn naming_type(node: &Node) -> &ObjType {
-    layout::naming_type(&node.object, node.target.as_ref().map(|target| &target.object))
-}
-
 /// A shortcut to an uploaded file is named with the file's own extension.
 fn file_extension(inputs: &Inputs<'_>, view: &View<'_>, node: &Node) -> Option<String> {
     let object = &node.target.as_ref().filter(|t| t.object.ty == ObjType::File)?.object;
     let home = view.homes.get(object).and_then(|keys| keys.first());
     let listed = home.and_then(|key| view.places.get(key)).map(|seen| &seen.node.title);
-    let title = listed.or_else(|| super::view::meta(inputs, object).map(|meta| &meta.title))?;
+    let title = listed.or_else(|| view::meta(inputs, object).map(|meta| &meta.title))?;
     layout::extension(title)
 }
 

@@ -288,6 +288,11 @@ pub(super) fn meta<'a>(inputs: &Inputs<'a>, object: &Object) -> Option<&'a Meta>
     inputs.answers.metas.get(object).and_then(|answer| answer.as_ref().ok())
 }
 
+/// A shortcut is named as its target is.
+pub(super) fn naming_type(node: &Node) -> &ObjType {
+    layout::naming_type(&node.object, node.target.as_ref().map(|target| &target.object))
+}
+
 fn sorted(formats: &[Format]) -> Vec<Format> {
     formats.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -305,7 +310,7 @@ fn glob_path(
         None => source.to_string(),
         Some(parent) => glob_path(source, parent, nodes, known),
     };
-    let path = format!("{above}/{}", layout::glob_name(&node.title, &node.object.ty));
+    let path = format!("{above}/{}", layout::glob_name(&node.title, naming_type(node)));
     known.insert(node.token.clone(), path.clone());
     path
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{Mirror, SOURCES, tenant};
-use feishu_mirror::sim::Fault;
+use feishu_mirror::sim::{Effect, Fault};
 
 /// A forbidden place is reported with what to do; the rest is mirrored.
 #[tokio::test(start_paused = true)]
@@ -66,12 +66,13 @@ async fn a_failed_listing_never_deletes() {
     mirror.sync().await.success();
 
     plan.delete();
-    tenant.fault(Fault::on("GET", "/drive/v1/files").containing(folder.token()).status(500));
+    let broken = Fault::new("GET", "/drive/v1/files", Effect::status(500, 1_061_001));
+    tenant.fault(broken.containing(folder.token()));
     let run = mirror.sync().await.exits(2);
     assert_eq!(run.count("pruned"), 0);
     assert_eq!(mirror.files(), ["drive/Other.docx", "drive/Team/Plan.docx"]);
 
-    tenant.clear_faults();
+    tenant.calm();
     let run = mirror.sync().await.success();
     assert_eq!(run.changes(), ["prune drive/Team/Plan.docx"]);
     assert_eq!(mirror.files(), ["drive/Other.docx"]);
@@ -88,11 +89,11 @@ async fn an_empty_listing_exits_6() {
     mirror.sync().await.success();
     let before = mirror.snapshot();
 
-    tenant.fault(Fault::on("GET", "/drive/v1/files").empty_listing());
+    tenant.fault(Fault::new("GET", "/drive/v1/files", Effect::EmptyListing));
     mirror.sync().await.exits(6).says(&["--max-delete 100%"]);
     assert_eq!(mirror.changed_since(&before), [""; 0]);
 
-    tenant.clear_faults();
+    tenant.calm();
     one.delete();
     mirror.sync().await.success();
     assert_eq!(mirror.files(), ["drive/Two.docx"]);
@@ -103,10 +104,12 @@ async fn an_empty_listing_exits_6() {
 async fn a_mass_deletion_is_refused_whole() {
     let tenant = tenant();
     let items: Vec<_> =
-        (0..20).map(|n| tenant.root().upload(&format!("{n:02}.txt"), vec![n])).collect();
+        (0..20).map(|n| tenant.root().upload(&format!("{n:02}.txt"), vec![b'a' + n])).collect();
     let mirror = Mirror::with(&tenant, &format!("{SOURCES}\n[prune]\ndefault = \"trash\"\n"));
     mirror.sync().await.success();
-    items[..8].iter().for_each(|item| item.delete());
+    for item in &items[..8] {
+        item.delete();
+    }
 
     mirror.sync().await.exits(6).says(&["--max-delete 8"]);
     assert_eq!(mirror.files().len(), 20);

@@ -1,7 +1,7 @@
 //! Throttling, storms and broken replies lose nothing.
 
 use crate::support::{Mirror, SOURCES, scale, tenant};
-use feishu_mirror::sim::Fault;
+use feishu_mirror::sim::{Effect, Fault};
 
 /// Under the official quotas a whole run is never turned away, even where it has more
 /// to do than any window allows at once.
@@ -30,7 +30,7 @@ async fn a_storm_of_rate_limits_loses_nothing() {
         root.upload(&format!("{n}.txt"), format!("{n}").into_bytes());
         space.docx(&format!("Node {n}"));
     }
-    tenant.storm(7, 0.3);
+    tenant.storm(7, 0.3, &[Effect::rate_limit(429), Effect::rate_limit(400)]);
     let mirror = Mirror::of(&tenant);
     let run = mirror.sync().await.success();
     assert!(tenant.rate_limited() > 20, "there was a storm: {}", tenant.rate_limited());
@@ -43,23 +43,24 @@ async fn a_storm_of_rate_limits_loses_nothing() {
 /// Each kind of broken reply, once, at each call of a run: the copy is right all the same.
 #[tokio::test(start_paused = true)]
 async fn one_broken_reply_anywhere_is_retried() {
-    let kinds: [(&str, fn(Fault) -> Fault); 7] = [
-        ("500", |fault| fault.status(500)),
-        ("reset", |fault| fault.reset()),
-        ("cut", |fault| fault.truncated()),
-        ("garbage", |fault| fault.garbage()),
-        ("html", |fault| fault.html()),
-        ("429", |fault| fault.rate_limit(429)),
-        ("400", |fault| fault.rate_limit(400)),
+    let kinds = [
+        Effect::status(500, 2200),
+        Effect::Reset,
+        Effect::CutAfter(5),
+        Effect::Garbage,
+        Effect::Html,
+        Effect::rate_limit(429),
+        Effect::rate_limit(400),
     ];
-    for (name, kind) in kinds {
-        let mut at = 0;
+    for kind in kinds {
+        let name = format!("{kind:?}");
+        let mut at = 1;
         loop {
             let tenant = tenant();
             let root = tenant.root();
             root.docx("Page");
             root.upload("data.json", br#"{"code":1,"msg":"mine"}"#.to_vec());
-            tenant.fault(kind(Fault::on_any().nth(at)));
+            tenant.fault(Fault::new("*", "*", kind.clone()).nth(at));
             let mirror = Mirror::of(&tenant);
             let run = mirror.sync().await;
             assert_eq!(run.code, 0, "{name} at call {at}: {}{}", run.out, run.err);
@@ -67,7 +68,7 @@ async fn one_broken_reply_anywhere_is_retried() {
             assert_eq!(mirror.read("drive/data.json"), br#"{"code":1,"msg":"mine"}"#);
             assert!(mirror.read("drive/Page.docx").starts_with(b"PK"), "{name} at {at}");
             at += 1;
-            if at >= tenant.total_calls() {
+            if at > tenant.total_calls() {
                 break;
             }
         }
@@ -86,7 +87,7 @@ async fn a_looping_cursor_ends_with_an_error() {
     let mirror = Mirror::with(&tenant, &format!("{SOURCES}\n[prune]\ndefault = \"trash\"\n"));
     mirror.sync().await.success();
     let before = mirror.snapshot();
-    tenant.fault(Fault::on("GET", "/drive/v1/files").looping_cursor());
+    tenant.fault(Fault::new("GET", "/drive/v1/files", Effect::LoopPages));
     mirror.sync().await.exits(2);
     assert_eq!(mirror.changed_since(&before), [""; 0]);
 }

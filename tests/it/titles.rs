@@ -31,7 +31,7 @@ fn fill(tenant: &feishu_mirror::sim::Tenant, order: impl Iterator<Item = usize>)
     for n in order {
         let title = if n < TITLES.len() { TITLES[n] } else { &long };
         let seconds = 1_600_000_000 + i64::try_from(n).unwrap();
-        root.docx_named(&format!("dox{n:024}"), title).created_at(seconds);
+        root.docx(title).with_token(&format!("dox{n:024}")).created_at(seconds);
     }
 }
 

@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex};
 use feishu_mirror::clock::Clock;
 use feishu_mirror::commands::Host;
 use feishu_mirror::disk::Faults;
-use feishu_mirror::sim::{Quotas, Tenant};
+use feishu_mirror::feishu::{ByteStream, HttpSend, SendError};
+use feishu_mirror::sim::Tenant;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -27,10 +28,7 @@ pub fn scale(small: usize, long: usize) -> usize {
 
 /// A tenant on tokio's clock, under the official quotas.
 pub fn tenant() -> Tenant {
-    let clock = Clock::from_tokio(START.parse().unwrap());
-    let tenant = Tenant::new(clock);
-    tenant.set_quotas(Quotas::official());
-    tenant
+    Tenant::new(Clock::from_tokio(START.parse().unwrap()))
 }
 
 /// A mirror of a tenant in a folder of its own.
@@ -40,6 +38,8 @@ pub struct Mirror {
     pub vars: BTreeMap<String, String>,
     pub faults: Faults,
     pub interrupt: CancellationToken,
+    /// True: nothing answers at the tenant's address.
+    pub offline: bool,
 }
 
 /// The config of most stories: one drive and one wiki source.
@@ -78,6 +78,7 @@ impl Mirror {
             vars,
             faults: Faults::default(),
             interrupt: CancellationToken::new(),
+            offline: false,
         };
         mirror.configure(config);
         mirror
@@ -136,7 +137,7 @@ impl Mirror {
             vars: self.vars.clone(),
             cwd: self.folder.path().to_owned(),
             clock: self.tenant.clock(),
-            http: Some(Arc::new(self.tenant.http())),
+            http: Some(if self.offline { Arc::new(Nobody) } else { self.tenant.http() }),
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             err_is_terminal: false,
@@ -219,6 +220,19 @@ impl Run {
     pub fn count(&self, name: &str) -> u64 {
         let summary = self.summary();
         summary[name].as_u64().unwrap_or_else(|| panic!("no {name} in {summary}"))
+    }
+}
+
+/// An address where nobody listens.
+struct Nobody;
+
+impl HttpSend for Nobody {
+    fn send(
+        &self,
+        _: http::Request<bytes::Bytes>,
+    ) -> futures_util::future::BoxFuture<'_, Result<http::Response<ByteStream>, SendError>> {
+        let message = "connection refused".to_owned();
+        Box::pin(async move { Err(SendError { message, connect: true }) })
     }
 }
 

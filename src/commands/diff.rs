@@ -1,0 +1,67 @@
+//! `diff`: prints what `sync` would do, and writes nothing.
+
+use std::sync::Arc;
+
+use super::exit::{self, Problem};
+use super::observe::{Outlook, Prepared, changes};
+use super::{Session, home};
+use crate::apply;
+use crate::cli::RunFlags;
+use crate::model::change::Event;
+use crate::plan;
+use crate::progress::Progress;
+use crate::store::apply_changes;
+use crate::ui::reporter::{Reporter, change_line};
+use crate::ui::summary::Summary;
+
+/// Compares and prints.
+pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result<u8, Problem> {
+    let run = Arc::new(Prepared::new(session, flags)?);
+    let seen = home::glimpse(session, &run.config, flags.init)?;
+    let mut recorded = seen.recorded;
+    // What a crash left open is settled here in memory, as `sync` would on disk.
+    apply_changes(&mut recorded, &apply::settle(&seen.disk, &seen.intents)?);
+    let disk = Arc::new(seen.disk);
+    let reporter = Arc::new(Reporter::new(&session.ui, &session.clock));
+    let mut summary = Summary::new("diff", &run.run_id());
+
+    let done = async {
+        let observed = run.observe(session, &recorded, &disk, &reporter).await?;
+        let plan = plan::plan(&observed.inputs(&run, &recorded));
+        let outlook = Outlook::of(&plan, &observed, &run, &recorded);
+        reporter.end_bars();
+        let mut tally = outlook.tally.clone();
+        for change in changes(&plan) {
+            tally.count(change.place(), change.kind.into());
+            if session.ui.is_json() {
+                reporter.event(&Event::Change { change: change.clone() });
+            } else {
+                session.ui.line(&change_line(&session.ui, change));
+            }
+        }
+        summary.tally(&tally);
+        summary.full = observed.is_full();
+        outlook.print(&session.ui, &reporter);
+        Ok(outlook.code)
+    };
+    let result: Result<u8, Problem> = done.await;
+    reporter.end_bars();
+    let mut code = match &result {
+        Ok(code) => *code,
+        Err(problem) => problem.code,
+    };
+    if exit_code && summary.differences() > 0 {
+        code = exit::worst(code, exit::DIFFERENT);
+    }
+    summary.exit_code = code;
+    summary.complete = matches!(code, exit::DONE | exit::DIFFERENT);
+    run.measure(session, &mut summary);
+    match result {
+        Ok(_) => reporter.summary(&summary),
+        // People are told once, by the error.
+        Err(_) if session.ui.is_json() => reporter.summary(&summary),
+        Err(_) => {}
+    }
+    drop(seen.lock);
+    result.map(|_| code)
+}

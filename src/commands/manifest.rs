@@ -1,0 +1,44 @@
+//! The manifest for those who only read it, also while a run is at work.
+
+use super::exit::Problem;
+use crate::apply;
+use crate::config::Config;
+use crate::disk::{Disk, Faults};
+use crate::model::recorded::Recorded;
+use crate::store::{Store, StoreError, apply_changes, read_index};
+use crate::ui::Ui;
+use crate::ui::text::minute;
+
+/// What a reader gets.
+pub struct Seen {
+    /// Every row.
+    pub recorded: Recorded,
+    /// When this was true, seconds since 1970; `None`: now.
+    as_of_secs: Option<i64>,
+}
+
+impl Seen {
+    /// Says that a run is at work and this is the state before it.
+    pub fn say_as_of(&self, ui: &Ui) {
+        if let Some(secs) = self.as_of_secs {
+            ui.note(&format!("a run is at work; this was so at {}", minute(secs)));
+        }
+    }
+}
+
+/// Reads the manifest, or the index while a run holds it. `None`: there is neither.
+pub fn read(config: &Config) -> Result<Option<Seen>, Problem> {
+    match Store::read(&config.state) {
+        Ok(None) => Ok(None),
+        Ok(Some((_, mut recorded, intents))) => {
+            if !intents.is_empty() {
+                let disk = Disk::open(&config.path, &config.state, false, &Faults::default())?;
+                apply_changes(&mut recorded, &apply::settle(&disk, &intents)?);
+            }
+            Ok(Some(Seen { recorded, as_of_secs: None }))
+        }
+        Err(StoreError::Locked { .. }) => Ok(read_index(&config.state)?
+            .map(|(header, recorded)| Seen { recorded, as_of_secs: Some(header.meta.as_of_secs) })),
+        Err(error) => Err(error.into()),
+    }
+}

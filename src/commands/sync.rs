@@ -1,0 +1,164 @@
+//! `sync`: observes, decides, acts.
+
+use std::sync::Arc;
+
+use super::exit::{self, Problem};
+use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
+use super::{Session, home};
+use crate::apply::{self, Settings, Tools};
+use crate::cli::RunFlags;
+use crate::disk::Disk;
+use crate::model::change::Event;
+use crate::plan;
+use crate::progress::Progress;
+use crate::store::{IndexMeta, Store, write_index};
+use crate::ui::reporter::Reporter;
+use crate::ui::summary::Summary;
+
+/// One run.
+pub async fn run(session: &Session, flags: &RunFlags) -> Result<u8, Problem> {
+    let prepared = Arc::new(Prepared::new(session, flags)?);
+    let config = &prepared.config;
+    let opened = home::open(session, config, flags.init, &prepared.run_id())?;
+    let (disk, store) = (Arc::new(opened.disk), Arc::new(opened.store));
+    let run_id = free_run_id(&disk, prepared.run_id())?;
+    let reporter = Arc::new(Reporter::new(&session.ui, &session.clock));
+    let mut summary = Summary::new("sync", &run_id);
+    let run = Run { session, flags, prepared: &prepared, disk, store, run_id, reporter };
+
+    let result = run.work(&mut summary).await;
+    let written = run.write_index();
+    let result = match (result, written) {
+        (Ok(code), Err(problem)) => {
+            session.ui.error(&problem.message, problem.hint.as_deref());
+            Ok(exit::worst(code, problem.code))
+        }
+        (result, _) => result,
+    };
+    let code = match &result {
+        Ok(code) => *code,
+        Err(problem) => problem.code,
+    };
+    run.reporter.end_bars();
+    if let Err(problem) = &result {
+        session.ui.error(&problem.message, problem.hint.as_deref());
+    }
+    summary.exit_code = code;
+    summary.complete = code == exit::DONE;
+    prepared.measure(session, &mut summary);
+    run.reporter.summary(&summary);
+    if let Err(error) = run.disk.trim_run_logs(config.keep_runs) {
+        session.ui.warn(&format!("old run logs stay: {error}"));
+    }
+    // Only now another run may begin.
+    drop(opened.lock);
+    Ok(code)
+}
+
+/// A run under way.
+struct Run<'a> {
+    session: &'a Session,
+    flags: &'a RunFlags,
+    prepared: &'a Arc<Prepared>,
+    disk: Arc<Disk>,
+    store: Arc<Store>,
+    run_id: String,
+    reporter: Arc<Reporter>,
+}
+
+impl Run<'_> {
+    /// Everything between the lock and the summary; returns the exit code.
+    async fn work(&self, summary: &mut Summary) -> Result<u8, Problem> {
+        let prepared = self.prepared;
+        self.clean_up()?;
+        self.reporter.log_to(self.disk.run_log(&self.run_id)?);
+        let recorded = self.store.load()?;
+
+        let observed =
+            prepared.observe(self.session, &recorded, &self.disk, &self.reporter).await?;
+        summary.full = observed.is_full();
+        let plan = plan::plan(&observed.inputs(prepared, &recorded));
+        let outlook = Outlook::of(&plan, &observed, prepared, &recorded);
+        drop(observed);
+        for change in changes(&plan) {
+            self.reporter.event(&Event::Change { change: change.clone() });
+        }
+
+        let tools = Tools {
+            client: prepared.client.clone(),
+            disk: self.disk.clone(),
+            store: self.store.clone(),
+            progress: self.reporter.clone(),
+            clock: self.session.clock.clone(),
+            stop: self.session.interrupt.clone(),
+        };
+        let mut report = apply::apply(plan, recorded, &tools, &self.settings()).await?;
+        summary.bytes = report.bytes;
+        summary.tally(&report.tally);
+        outlook.print(&self.session.ui, &self.reporter);
+        for warning in &report.warnings {
+            self.session.ui.warn(warning);
+        }
+        let mut code = outlook.code;
+        if report.partial {
+            code = exit::worst(code, exit::PARTIAL);
+        }
+        if let Some(stop) = report.stopped.take() {
+            let problem = Problem::from(stop);
+            self.session.ui.error(&problem.message, problem.hint.as_deref());
+            code = exit::worst(code, problem.code);
+        }
+        Ok(code)
+    }
+
+    /// Settles what a crash left open, and throws away what nobody needs any more.
+    fn clean_up(&self) -> Result<(), Problem> {
+        let intents = self.store.intents()?;
+        if !intents.is_empty() {
+            let settled = apply::settle(&self.disk, &intents)?;
+            let closed: Vec<u64> = intents.iter().map(|(number, _)| *number).collect();
+            self.store.record(&settled, &closed)?;
+        }
+        let now_secs = self.session.clock.now_secs();
+        let secs = |length: std::time::Duration| i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+        self.disk.sweep_staging(now_secs, secs(KEEP_PARTIAL))?;
+        self.disk.empty_trash(now_secs, secs(self.prepared.config.trash_retention))?;
+        Ok(())
+    }
+
+    fn settings(&self) -> Settings {
+        let config = &self.prepared.config;
+        Settings {
+            run_id: self.run_id.clone(),
+            concurrency: config.limits.concurrency,
+            export_timeout: config.limits.export_timeout,
+            max_size: self.prepared.rules.max_size,
+            min_free: config.min_free,
+            adopt: self.flags.adopt,
+            deadline: self.prepared.deadline,
+            retries: config.limits.retries,
+            allow_forbidden: self.prepared.rules.allow_forbidden,
+        }
+    }
+
+    /// Writes `index.jsonl` if a row changed.
+    fn write_index(&self) -> Result<(), Problem> {
+        if !self.store.changed() {
+            return Ok(());
+        }
+        let meta = IndexMeta {
+            mirror_id: self.store.mirror_id().to_owned(),
+            run_id: self.run_id.clone(),
+            as_of_secs: self.session.clock.now_secs(),
+        };
+        Ok(write_index(&self.prepared.config.state, &self.store.load()?, &meta)?)
+    }
+}
+
+/// The run's name, with a number where this second already had a run.
+fn free_run_id(disk: &Disk, base: String) -> Result<String, Problem> {
+    let taken = disk.run_logs()?;
+    let numbered = (2..).map(|n| format!("{base}-{n:03}"));
+    let free = std::iter::once(base.clone()).chain(numbered).find(|id| !taken.contains(id));
+    Ok(free.expect("the numbers do not end"))
+}
