@@ -469,6 +469,7 @@ impl Journal {
     ) -> Result<Result<(), Trouble>, Halt> {
         // What waits may be about the very same path.
         self.flush()?;
+        self.doubt_folders();
         let place = match self.disk.trash_place(&self.settings.run_id, path) {
             Ok(place) => place,
             Err(error) => return Ok(Err(Trouble::of_disk(error, &self.settings)?)),

@@ -49,6 +49,27 @@ async fn prunes_take_what_is_ours_and_nothing_else() {
     assert_eq!(report.tally.of(Rank::Pruned), 4, "the folder that stays is not told");
 }
 
+/// The config wants pdf in place of docx: one run gets the one and prunes the other.
+#[tokio::test(start_paused = true)]
+async fn a_prune_does_not_forget_what_the_same_run_fetched() {
+    let world = World::new();
+    let mut row = row("f", None, &[(DOCX, "T.docx")]);
+    row.names.insert(Slot::Product(Format::File), "T.bin".to_owned());
+    world.given(&[(key("f"), row.clone())]);
+    let mut plan = upload("f", "T.bin");
+    plan.records.clear();
+    row.products.clear();
+    let mut unwanted = prune(&key("f"), "drive/T.docx", Removal::Delete);
+    unwanted.row = Some(row);
+    plan.prunes.push(unwanted);
+    let service = Service::new(|asked| sent(asked, b"new", None, None));
+    let (_, recorded) = world.apply(&service, plan).await;
+    assert_eq!(world.failures(), Vec::<String>::new());
+    assert_eq!(world.files().into_keys().collect::<Vec<_>>(), ["drive/T.bin"]);
+    let products: Vec<_> = recorded.places[&key("f")].products.keys().cloned().collect();
+    assert_eq!(products, [ProductKey::whole(Slot::Product(Format::File))]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_crash_while_pruning_is_settled() {
     for crash_at in 0..3 {
