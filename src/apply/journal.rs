@@ -331,7 +331,7 @@ impl Journal {
         }
         self.adopt_changes(&changes);
         for event in told {
-            self.tell(event);
+            self.tell(&event);
         }
         for (wants, trouble) in failures {
             for failing in wants {
@@ -370,20 +370,23 @@ impl Journal {
             self.record(&[RowChange::Put { key: place, place: Box::new(row) }])?;
         }
         self.report.partial |= trouble.counts(&self.settings);
-        self.tell(Event::Failed { change: failing.change.clone(), error: trouble.failure.clone() });
+        self.tell(&Event::Failed {
+            change: failing.change.clone(),
+            error: trouble.failure.clone(),
+        });
         Ok(())
     }
 
     /// Counts and tells.
-    pub(super) fn tell(&mut self, event: Event) {
-        let (change, rank) = match &event {
+    pub(super) fn tell(&mut self, event: &Event) {
+        let (change, rank) = match event {
             Event::Failed { change, .. } => (change, Rank::Failed),
             Event::Change { change } | Event::Done { change, .. } => {
                 (change, Rank::from(change.kind))
             }
         };
         self.report.tally.count(change.place(), rank);
-        self.progress.event(&event);
+        self.progress.event(event);
     }
 
     /// Tells that a planned change turned out to be nothing to do, for good: a late skip.

@@ -55,8 +55,8 @@ async fn an_export_is_one_task_one_poll_one_download() {
 #[tokio::test(start_paused = true)]
 async fn exports_that_go_wrong() {
     type Spoil = fn(&Asked) -> Option<Reply>;
-    let status = |status: i64| good(json!({ "result": { "job_status": status } }));
-    let cases: [(&str, Spoil, Option<(Why, &str)>); 6] = [
+    type Case = (&'static str, Spoil, Option<(Why, &'static str)>);
+    let cases: [Case; 6] = [
         (
             "an inner error asks for a new task",
             |asked| {
@@ -104,7 +104,6 @@ async fn exports_that_go_wrong() {
             Some((Why::Forbidden, "")),
         ),
     ];
-    let _ = status;
     for (name, spoil, want) in cases {
         let world = World::new();
         let service = Service::new(move |asked| {
