@@ -21,10 +21,6 @@ const STYLES: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default().dimmed());
 
 /// Keeps an offline, incremental copy of what you have in Feishu (飞书) or Lark.
-///
-/// Drive folders, wiki spaces, documents, sheets, bases, slides and uploaded files become
-/// plain files in a folder that rsync can copy. Only what changed is fetched again, and
-/// nothing is deleted on doubt.
 #[derive(Debug, Parser)]
 #[command(
     name = NAME,
@@ -46,6 +42,10 @@ pub struct Cli {
 }
 
 const AFTER_ALL: &str = "\
+Drive folders, wiki spaces, documents, sheets, bases, slides and uploaded files become plain
+files in a folder that rsync can copy. Only what changed is fetched again, and nothing is
+deleted on doubt.
+
 First steps:
   feishu-mirror demo    the whole job without an account
   feishu-mirror init    write mirror.toml, then set the credentials:
@@ -68,22 +68,24 @@ pub struct Global {
     /// Print results as JSON, one object a line
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
-    /// Show progress: bars on a terminal, else lines
+    /// Show progress: auto, always, never; bars on a terminal, else lines
     #[arg(
         long,
         value_name = "WHEN",
         default_value = "auto",
         hide_default_value = true,
+        hide_possible_values = true,
         global = true,
         help_heading = "Global options"
     )]
     pub progress: When,
-    /// Use colours
+    /// Use colours: auto, always, never
     #[arg(
         long,
         value_name = "WHEN",
         default_value = "auto",
         hide_default_value = true,
+        hide_possible_values = true,
         global = true,
         help_heading = "Global options"
     )]
@@ -394,16 +396,16 @@ mod tests {
     /// Help as a user sees it on a terminal of 100 columns.
     #[test]
     fn help_texts() {
-        let mut command = command().term_width(100);
-        let mut text = command.render_long_help().to_string();
-        let names: Vec<String> =
-            command.get_subcommands().map(|sub| sub.get_name().to_owned()).collect();
-        for name in names {
-            let sub = command.find_subcommand_mut(&name).unwrap().clone();
-            let help = sub.term_width(100).render_long_help();
-            text.push_str(&format!("\n=== {name} ===\n{help}"));
+        let shown = |line: &str| {
+            let mut command = Cli::command().term_width(100);
+            let words = std::iter::once(NAME).chain(line.split_whitespace());
+            let help = command.try_get_matches_from_mut(words).unwrap_err().to_string();
+            help.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!("help", shown("--help"));
+        for sub in Cli::command().get_subcommands() {
+            let name = sub.get_name();
+            insta::assert_snapshot!(format!("help_{name}"), shown(&format!("{name} --help")));
         }
-        let trimmed: Vec<&str> = text.lines().map(str::trim_end).collect();
-        insta::assert_snapshot!("help", trimmed.join("\n"));
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Session {
     pub http: Option<Arc<dyn HttpSend>>,
     pub interrupt: CancellationToken,
     pub faults: Faults,
+    pub out_is_terminal: bool,
+    pub err_is_terminal: bool,
     pub global: Global,
     pub ui: Ui,
 }
@@ -94,6 +96,8 @@ pub(crate) async fn run(args: Vec<OsString>, mut host: Host) -> u8 {
         http: host.http,
         interrupt: host.interrupt,
         faults: host.faults,
+        out_is_terminal: host.out_is_terminal,
+        err_is_terminal: host.err_is_terminal,
         global: cli.global.clone(),
         ui: ui.clone(),
     };

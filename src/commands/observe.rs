@@ -12,6 +12,7 @@ use crate::cli::RunFlags;
 use crate::config::Config;
 use crate::crawl;
 use crate::disk::Disk;
+use crate::feishu::network::Network;
 use crate::feishu::{Client, Credentials, Settings};
 use crate::model::change::{Change, Failure, Rank, Tally};
 use crate::model::local::LocalState;
@@ -213,11 +214,7 @@ impl Outlook {
     pub fn of(plan: &Plan, observed: &Observed, run: &Prepared, recorded: &Recorded) -> Self {
         let mut tally = Tally::default();
         for place in &plan.unchanged {
-            let seen = observed.tree.sources.get(&place.source);
-            let node = seen.and_then(|source| source.nodes.get(&place.token));
-            if node.is_none_or(|node| node.object.ty != ObjType::Space) {
-                tally.count(place.clone(), Rank::Unchanged);
-            }
+            tally.count(place.clone(), Rank::Unchanged);
         }
         let mut wanting = Vec::new();
         for skip in &plan.skips {
@@ -339,13 +336,9 @@ fn client(
     };
     let http = match &session.http {
         Some(http) => http.clone(),
-        None => network(&settings)?,
+        None => Arc::new(Network::new()),
     };
     Ok(Client::new(settings, http, session.clock.clone()))
-}
-
-fn network(_settings: &Settings) -> Result<Arc<dyn crate::feishu::HttpSend>, Problem> {
-    todo!()
 }
 
 /// Scans the copy, and hashes the files that only their bytes can vouch for.

@@ -128,7 +128,11 @@ impl Status {
                     None => row("last run", format!("{began}, did not come to its end")),
                     Some(summary) => {
                         let how = format!("{began}, exit {}", summary.exit_code);
-                        row("last run", format!("{how}: {}", summary.counts()));
+                        if summary.nodes > 0 {
+                            row("last run", format!("{how}: {}", summary.counts()));
+                        } else {
+                            row("last run", how);
+                        }
                         let calls = counted(summary.api_requests, "API call", "API calls");
                         let took = duration_ms(summary.elapsed_ms);
                         row("", format!("{calls}, {} received, {took}", bytes(summary.bytes)));

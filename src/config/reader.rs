@@ -55,14 +55,14 @@ impl<'t> Reader<'t> {
         Self { text, mistakes: RefCell::default() }
     }
 
-    /// The whole file as a table; an empty one where it is no TOML.
-    pub fn parse(&self) -> DeTable<'t> {
+    /// The whole file as a table; `None` where it is no TOML.
+    fn parse(&self) -> Option<DeTable<'t>> {
         match DeTable::parse(self.text) {
-            Ok(table) => table.into_inner(),
+            Ok(table) => Some(table.into_inner()),
             Err(error) => {
                 let at = error.span().unwrap_or(0..0);
                 self.wrong(&at, format!("this is not TOML: {}", error.message()));
-                DeTable::new()
+                None
             }
         }
     }
@@ -108,7 +108,7 @@ impl<'r, 't> Table<'r, 't> {
     /// The top of the file.
     pub fn top(reader: &'r Reader<'t>) -> Self {
         let entries = reader.parse();
-        Self::new(reader, "the file", 0..0, Some(entries))
+        Self::new(reader, "the file", 0..0, entries)
     }
 
     fn new(

@@ -21,10 +21,11 @@ use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::call::{Call, Expect};
 use super::error::{ApiError, Class, Fault, tidy};
 use super::quota::Endpoint;
 use super::reply::{self, Envelope};
-use super::transport::{Call, Inner, Reader, Reply};
+use super::transport::{Inner, Reader, Reply};
 use super::{Body, ByteStream, Client};
 
 const FILE: Endpoint = Endpoint::named("GET /open-apis/drive/v1/files/:file_token/download");
@@ -65,14 +66,14 @@ impl Client {
     ) -> Result<Body, ApiError> {
         let path = [token];
         let mut call = Call::new(endpoint, &path);
-        call.content = Some(range.filter(|range| !range.is_empty()));
-        let asked = call.content.clone().flatten();
-        match self.inner.exchange(&call, &Content { range: asked }).await? {
+        let range = range.filter(|range| !range.is_empty());
+        call.expect = range.clone().map_or(Expect::Whole, Expect::Part);
+        match self.inner.exchange(&call, &Content { range }).await? {
             Answer::Body(body) => Ok(body),
             // There is no such range: the file is empty or shorter than the caller
             // thinks. The whole of it tells which.
             Answer::NoSuchRange => {
-                call.content = Some(None);
+                call.expect = Expect::Whole;
                 match self.inner.exchange(&call, &Content { range: None }).await? {
                     Answer::Body(body) => Ok(body),
                     Answer::NoSuchRange => Err(ApiError::local(
@@ -156,17 +157,11 @@ impl Reader for Content {
         let mut first = Vec::new();
         let mut held = 0;
         let mut whole = false;
-        while held == 0 || (suspect && held <= MAX_ERROR_BYTES) {
-            match inner.next_chunk(name, &mut body).await? {
-                Some(chunk) => {
-                    held += chunk.len();
-                    first.push(chunk);
-                }
-                None => {
-                    whole = true;
-                    break;
-                }
-            }
+        while !whole && (held == 0 || (suspect && held <= MAX_ERROR_BYTES)) {
+            let chunk = inner.next_chunk(name, &mut body).await?;
+            whole = chunk.is_none();
+            held += chunk.as_ref().map_or(0, Bytes::len);
+            first.extend(chunk);
         }
         if suspect && whole {
             let text = first.concat();
@@ -188,7 +183,7 @@ impl Reader for Content {
             length,
             silence: inner.settings.request_timeout,
             bandwidth: Arc::clone(&inner.bandwidth),
-            _slot: slot,
+            slot: Some(slot),
         };
         Ok(Answer::Body(Body { offset, total, etag: strong_etag(headers), stream: body.stream() }))
     }
@@ -203,8 +198,9 @@ struct Incoming {
     length: Option<u64>,
     silence: Duration,
     bandwidth: Arc<Bandwidth>,
-    /// A body still arriving is a request in flight.
-    _slot: OwnedSemaphorePermit,
+    /// A body still arriving is a request in flight; a whole one is not, even while its
+    /// reader holds on to it.
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Incoming {
@@ -248,6 +244,9 @@ impl Incoming {
         self.got += chunk.len() as u64;
         if self.length.is_some_and(|length| self.got > length) {
             return Err(broken("more bytes came than were announced".to_owned()));
+        }
+        if self.length == Some(self.got) {
+            self.slot = None;
         }
         self.bandwidth.pass(chunk.len()).await;
         Ok(Some(chunk))

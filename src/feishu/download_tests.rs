@@ -241,9 +241,10 @@ async fn a_body_is_in_flight_until_its_end() {
     fake.push(bytes_reply("hello").attachment(5));
     fake.push(bytes_reply("again").attachment(5));
     let first = client.download_file("a", None).await.unwrap();
+    let mut stream = first.stream;
     let second = tokio::spawn(async move { client.download_file("b", None).await.map(|_| ()) });
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert!(!second.is_finished());
-    drop(first);
+    assert_eq!(stream.next().await.unwrap().unwrap(), "hello");
     second.await.unwrap().unwrap();
 }

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
+use super::call::Call;
 use super::error::ApiError;
 use super::quota::Endpoint;
-use super::transport::Call;
 use super::{Client, DriveEntry, Listed, wire};
 
 const ROOT: Endpoint = Endpoint::named("GET /open-apis/drive/explorer/v2/root_folder/meta");

@@ -1,8 +1,8 @@
 //! Feishu codes -> [`ApiError`]: one table, each row with its source.
 //!
 //! Decisions are made on the `code`; the HTTP status only decides where a code is not
-//! in [`CODES`], since one code comes with several statuses (docs: api-call-guide,
-//! "Generic error code"). Start at [`Refusal::into_fault`].
+//! in the table, since one code comes with several statuses (docs: api-call-guide,
+//! "Generic error code"). Start at `Refusal::into_fault` and `CODES`.
 
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ pub(super) struct Refusal<'a> {
 impl Refusal<'_> {
     /// What the reply means: the table for its code, else its HTTP status.
     pub(super) fn into_fault(self) -> Fault {
-        let row = self.code.and_then(|code| CODES.iter().find(|row| row.code == code));
+        let row = self.code.and_then(|code| CODES.iter().find(|row| row.number == code));
         let (mut kind, meaning) =
             row.map_or_else(|| self.by_status(), |row| (row.kind, row.meaning));
         let mut code = self.code;
@@ -245,12 +245,12 @@ impl Refusal<'_> {
                 that has the app's bot in it; for a wiki, add that group to the space), or log \
                 in as a user who may read it"
                 .to_owned(),
-            Kind::TooLarge => "download it by ranges".to_owned(),
             Kind::Throttled
             | Kind::Busy
             | Kind::Gone
             | Kind::Unsupported
             | Kind::Refused
+            | Kind::TooLarge
             | Kind::Bug => return None,
         })
     }
@@ -305,7 +305,7 @@ impl Kind {
 }
 
 struct Code {
-    code: i64,
+    number: i64,
     kind: Kind,
     meaning: &'static str,
     /// The docs page that lists it; several families share the first one.
@@ -313,8 +313,8 @@ struct Code {
     source: &'static str,
 }
 
-const fn code(code: i64, kind: Kind, meaning: &'static str, source: &'static str) -> Code {
-    Code { code, kind, meaning, source }
+const fn code(number: i64, kind: Kind, meaning: &'static str, source: &'static str) -> Code {
+    Code { number, kind, meaning, source }
 }
 
 const GENERIC: &str = "docs: api-call-guide/generic-error-code";
@@ -570,11 +570,11 @@ mod tests {
     #[test]
     fn the_table_has_each_code_once_and_a_source_for_each() {
         for (at, row) in CODES.iter().enumerate() {
-            assert!(CODES[..at].iter().all(|other| other.code != row.code), "{}", row.code);
+            assert!(CODES[..at].iter().all(|other| other.number != row.number), "{}", row.number);
             assert!(
                 row.source.starts_with("docs: ") || row.source.starts_with("client: "),
                 "{}",
-                row.code
+                row.number
             );
         }
     }

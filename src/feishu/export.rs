@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use super::call::Call;
 use super::error::{ApiError, Class};
 use super::quota::Endpoint;
-use super::transport::Call;
 use super::{Client, ExportJob, wire};
 use crate::model::{ObjType, Object};
 
@@ -26,10 +26,10 @@ struct Polled {
 /// docs: drive-v1/export_task/get
 #[derive(Deserialize)]
 struct Job {
-    #[serde(default, deserialize_with = "wire::number")]
-    job_status: Option<i64>,
-    #[serde(default, deserialize_with = "wire::text")]
-    job_error_msg: Option<String>,
+    #[serde(default, rename = "job_status", deserialize_with = "wire::number")]
+    status: Option<i64>,
+    #[serde(default, rename = "job_error_msg", deserialize_with = "wire::text")]
+    said: Option<String>,
     #[serde(default, deserialize_with = "wire::text")]
     file_token: Option<String>,
     #[serde(default, deserialize_with = "wire::number")]
@@ -87,8 +87,8 @@ fn refused_type(error: ApiError, ty: &ObjType) -> ApiError {
 impl From<Job> for ExportJob {
     /// docs: drive-v1/export_task/get, field `job_status`
     fn from(job: Job) -> Self {
-        let status = job.job_status.unwrap_or(-1);
-        let said = job.job_error_msg.filter(|msg| msg != "success").unwrap_or_default();
+        let status = job.status.unwrap_or(-1);
+        let said = job.said.filter(|msg| msg != "success").unwrap_or_default();
         let error = |class, what: &str, hint: Option<&str>| {
             let sep = if said.is_empty() { "" } else { ": " };
             let said = super::error::tidy(&said);

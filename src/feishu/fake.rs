@@ -39,6 +39,7 @@ pub(super) fn bytes_reply(body: impl Into<Vec<u8>>) -> Scripted {
         .header("date", "Tue, 15 Nov 1994 08:12:31 GMT")
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "called with `json!` throughout")]
 pub(super) fn json_reply(body: Value) -> Scripted {
     bytes_reply(body.to_string()).header("content-type", "application/json; charset=utf-8")
 }

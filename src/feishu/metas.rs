@@ -8,9 +8,9 @@ use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::call::Call;
 use super::error::{ApiError, Class};
 use super::quota::Endpoint;
-use super::transport::Call;
 use super::{Client, wire};
 use crate::model::change::Failure;
 use crate::model::tree::{Existence, Meta};

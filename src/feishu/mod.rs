@@ -5,6 +5,7 @@
 //! sends: it takes the class's turn in `quota`, adds the `token`, and lets `retry` and
 //! the table in [`error`] decide what a reply means. [`network`] is the real network.
 
+mod call;
 mod download;
 mod drive;
 pub mod error;

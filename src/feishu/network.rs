@@ -1,7 +1,7 @@
 //! The network: [`HttpSend`] by reqwest, with rustls and the system's roots.
 //!
-//! Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`), but never for
-//! loopback. Credentials go to the host they are meant for and nowhere else: a call is
+//! Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`), but not for plain
+//! http. Credentials go to the host they are meant for and nowhere else: a call is
 //! redirected within its own origin only; a download may be sent on to another https
 //! host, without its `Authorization`. Plain http is for loopback only.
 
@@ -37,12 +37,12 @@ impl Network {
         Self::default()
     }
 
-    fn client(&self, content: bool, loopback: bool) -> Result<&reqwest::Client, SendError> {
-        let cell = &self.clients[usize::from(content) + 2 * usize::from(loopback)];
+    fn client(&self, content: bool, plain: bool) -> Result<&reqwest::Client, SendError> {
+        let cell = &self.clients[usize::from(content) + 2 * usize::from(plain)];
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let client = build(content, loopback)
+        let client = build(content, plain)
             .map_err(|error| SendError { message: describe(&error), connect: true })?;
         // Two tasks may build at the same time; either's is as good.
         Ok(cell.get_or_init(|| client))
@@ -50,13 +50,13 @@ impl Network {
 
     async fn exchange(&self, request: Request<Bytes>) -> Result<Response<ByteStream>, SendError> {
         let refuse = |message: &str| SendError { message: message.to_owned(), connect: true };
-        let loopback = is_loopback(request.uri());
-        if request.uri().scheme_str() != Some("https") && !loopback {
+        let plain = request.uri().scheme_str() != Some("https");
+        if plain && !is_loopback(request.uri()) {
             return Err(refuse("plain http is for loopback only"));
         }
         // The client asks so for content, whose bytes must come as they are.
         let content = request.headers().get(ACCEPT_ENCODING).is_some_and(|v| v == "identity");
-        let client = self.client(content, loopback)?;
+        let client = self.client(content, plain)?;
         let request = reqwest::Request::try_from(request).map_err(|e| broken(&e))?;
         let reply = client.execute(request).await.map_err(|e| broken(&e))?;
         let mut response = Response::builder().status(reply.status());
@@ -77,7 +77,7 @@ impl HttpSend for Network {
     }
 }
 
-fn build(content: bool, loopback: bool) -> Result<reqwest::Client, reqwest::Error> {
+fn build(content: bool, plain: bool) -> Result<reqwest::Client, reqwest::Error> {
     // Fails only where one is installed already, which is then used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -87,7 +87,8 @@ fn build(content: bool, loopback: bool) -> Result<reqwest::Client, reqwest::Erro
     if content {
         builder = builder.no_gzip();
     }
-    if loopback {
+    if plain {
+        // Loopback: no proxy can reach it, and no roots are needed.
         builder = builder.no_proxy().tls_certs_only([]);
     }
     builder.build()
@@ -116,17 +117,17 @@ fn broken(error: &reqwest::Error) -> SendError {
 
 /// The whole chain of causes; the innermost one usually says it.
 fn describe(error: &reqwest::Error) -> String {
-    // reqwest puts the URL into its text, and `tidy` leaves only its harmless parts.
-    let mut text = error.to_string();
+    let mut causes: Vec<String> = Vec::new();
     let mut cause = error.source();
     while let Some(error) = cause {
         let said = error.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
+        if !causes.iter().any(|before| before.contains(&said)) {
+            causes.push(said);
         }
         cause = error.source();
     }
-    tidy(&text)
+    // reqwest's own text says little but the URL.
+    if causes.is_empty() { tidy(&error.to_string()) } else { tidy(&causes.join(": ")) }
 }
 
 #[cfg(test)]

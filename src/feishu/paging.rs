@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::call::Call;
 use super::error::{ApiError, Class};
-use super::transport::{Call, Inner};
+use super::transport::Inner;
 use super::{Listed, wire};
 
 /// How often a page that promises more without saying how to get it is asked for again

@@ -275,7 +275,7 @@ impl Limiter {
 
 impl Meter {
     fn new(window: Window, share: f64) -> Self {
-        let limit = f64::from(window.calls) * share;
+        let limit = f64::from(window.calls) * share.max(0.0);
         let used = limit * 0.95;
         if window.span > MINUTE {
             #[expect(
@@ -287,8 +287,8 @@ impl Meter {
             return Self::Counted { calls, span: window.span, taken: VecDeque::new() };
         }
         let burst = (limit * 0.05).floor().max(1.0);
-        // No share is so small that a call would be due in more than an hour.
-        let interval = window.span.as_secs_f64() / used.max(1.0 / 3600.0);
+        // However small the share, a call is due every hour.
+        let interval = (window.span.as_secs_f64() / used).min(3600.0);
         Self::Paced {
             interval: Duration::from_secs_f64(interval),
             slack: Duration::from_secs_f64(interval * (burst - 1.0)),
@@ -325,12 +325,12 @@ impl Meter {
 mod tests {
     use super::*;
 
-    /// Most calls in any window of `span` among these moments.
+    /// Most calls in any window of `span` among these moments, both ends included.
     fn busiest(calls: &[Instant], span: Duration) -> usize {
         let mut first = 0;
         let mut most = 0;
         for (at, call) in calls.iter().enumerate() {
-            while *call - calls[first] >= span {
+            while *call - calls[first] > span {
                 first += 1;
             }
             most = most.max(at + 1 - first);

@@ -111,12 +111,15 @@ pub(super) fn retry_after(headers: &HeaderMap, now_secs: i64) -> Option<Duration
     seconds(text).or_else(|| {
         let date = httpdate::parse_http_date(text).ok()?;
         let at = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-        Some(Duration::from_secs(at.saturating_sub(u64::try_from(now_secs).ok()?)))
+        let delay = at.saturating_sub(u64::try_from(now_secs).ok()?);
+        seconds(&delay.to_string())
     })
 }
 
 fn seconds(text: &str) -> Option<Duration> {
-    Duration::try_from_secs_f64(text.trim().parse().ok()?).ok()
+    let week = Duration::from_secs(7 * 24 * 60 * 60);
+    // Longer is no delay but nonsense, and would overflow the clock.
+    Duration::try_from_secs_f64(text.trim().parse().ok()?).ok().map(|delay| delay.min(week))
 }
 
 #[cfg(test)]
@@ -157,6 +160,10 @@ mod tests {
         assert_eq!(date_secs(&headers("date", date)), Some(784_887_151));
         assert_eq!(reset(&headers("x-ogw-ratelimit-reset", "7")), Some(Duration::from_secs(7)));
         assert_eq!(reset(&headers("x-ogw-ratelimit-reset", "-7")), None);
+        assert_eq!(
+            reset(&headers("x-ogw-ratelimit-reset", "1e18")),
+            Some(Duration::from_secs(604_800))
+        );
         let after = retry_after(&headers("retry-after", date), 784_887_141);
         assert_eq!(after, Some(Duration::from_secs(10)));
         assert_eq!(retry_after(&headers("retry-after", "soon"), 0), None);

@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
+use super::call::Call;
 use super::error::ApiError;
 use super::quota::Endpoint;
-use super::transport::Call;
 use super::{Client, Part, wire};
 use crate::model::{ObjType, Object};
 
@@ -37,8 +37,8 @@ struct Sheets {
 
 #[derive(Deserialize)]
 struct Sheet {
-    #[serde(deserialize_with = "wire::token")]
-    sheet_id: String,
+    #[serde(rename = "sheet_id", deserialize_with = "wire::token")]
+    id: String,
     #[serde(default, deserialize_with = "wire::text")]
     title: Option<String>,
     #[serde(default, deserialize_with = "wire::text")]
@@ -57,7 +57,7 @@ struct Table {
 impl From<Sheet> for Part {
     fn from(sheet: Sheet) -> Self {
         Self {
-            id: sheet.sheet_id,
+            id: sheet.id,
             title: sheet.title.unwrap_or_default(),
             // A tab that is a base, or of a kind the API does not know, has no cells.
             exportable: sheet.resource_type.is_none_or(|kind| kind == "sheet"),

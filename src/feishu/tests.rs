@@ -198,7 +198,8 @@ async fn what_may_pass_is_tried_again() {
 
 #[tokio::test(start_paused = true)]
 async fn retries_run_out() {
-    let cases: [(fn(&Fake), Class); 4] = [
+    type Push = fn(&Fake);
+    let cases: [(Push, Class); 4] = [
         (
             |fake| fake.push(json_reply(json!({"code":5000,"msg":"x"})).status(500)),
             Class::Transient,
@@ -293,6 +294,31 @@ async fn a_run_sends_no_more_than_max_calls() {
     let error = client.list_folder("x").await.unwrap_err();
     assert_eq!(error.class, Class::Budget);
     assert_eq!(client.requests(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_up_budget_is_told_at_once_to_everybody_in_line() {
+    let mut fake = Fake::app();
+    fake.settings.max_calls = 4;
+    for _ in 0..3 {
+        fake.push(json_reply(json!({"code":0,"data":{"items":[],"has_more":false}})));
+    }
+    let client = fake.client();
+    let begun = Instant::now();
+    let calls = (0..400).map(|_| client.list_nodes("7", None));
+    let answers = futures_util::future::join_all(calls).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 3);
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_no_url_is_a_matter_of_config() {
+    for base in ["open.feishu.cn", "", "https://a b"] {
+        let mut fake = Fake::user();
+        fake.settings.open_base = base.to_owned();
+        let error = fake.client().list_folder("x").await.unwrap_err();
+        assert_eq!(error.class, Class::Config, "{base:?}: {error}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

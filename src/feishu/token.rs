@@ -9,9 +9,10 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use super::call::Call;
 use super::error::{ApiError, Class};
 use super::quota::Endpoint;
-use super::transport::{Call, Inner, Json};
+use super::transport::{Inner, Json};
 use super::{Credentials, wire};
 
 const TENANT_TOKEN: Endpoint =
@@ -21,6 +22,9 @@ const TENANT_TOKEN: Endpoint =
 /// (docs: authentication-management/access-token/tenant_access_token_internal); 10
 /// minutes are long enough for whatever is under way.
 const RENEW_BEFORE: Duration = Duration::from_secs(10 * 60);
+
+/// How long a refusal of the credentials stands, for a process that lives on.
+const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The app's token, or why there is none.
 #[derive(Default)]
@@ -36,7 +40,10 @@ enum State {
     },
     /// The credentials are wrong: asking again, for each of a hundred waiting calls,
     /// would only look like an attack.
-    Refused(ApiError),
+    Refused {
+        error: ApiError,
+        until: Instant,
+    },
 }
 
 impl AppToken {
@@ -67,14 +74,16 @@ impl Inner {
                 State::Held { token, until } if Instant::now() < *until => {
                     return Ok(token.clone());
                 }
-                State::Refused(error) => return Err(error.clone()),
+                State::Refused { error, until } if Instant::now() < *until => {
+                    return Err(error.clone());
+                }
                 _ => {}
             }
             let fetched = self.fetch_token(app_id, secret).await;
             *state = match &fetched {
                 Ok((token, until)) => State::Held { token: token.clone(), until: *until },
                 Err(error) if matches!(error.class, Class::Login | Class::Config) => {
-                    State::Refused(error.clone())
+                    State::Refused { error: error.clone(), until: Instant::now() + REMEMBERED }
                 }
                 Err(_) => State::Unknown,
             };

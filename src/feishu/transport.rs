@@ -5,22 +5,21 @@
 //! that wait for a connection would bunch up and break the quota together; a connection
 //! taken earlier would be idle while its call waits a minute for a slow class.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
+use http::Request;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RANGE};
-use http::{Request, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
+use super::call::{Call, Expect};
 use super::download::Bandwidth;
 use super::error::{ApiError, Class, Fault, Identity, Refusal, tidy};
 use super::quota::{Endpoint, Quota, Turn};
@@ -43,72 +42,6 @@ pub(super) struct Inner {
     sent: AtomicU64,
     pub(super) app_token: AppToken,
     pub(super) bandwidth: Arc<Bandwidth>,
-}
-
-/// One call as an endpoint's file describes it.
-#[derive(Debug, Clone)]
-pub(super) struct Call<'a> {
-    pub(super) endpoint: Endpoint,
-    /// Values of the `:names` in the path, in order.
-    pub(super) path: &'a [&'a str],
-    pub(super) query: Vec<(&'static str, String)>,
-    pub(super) body: Option<Value>,
-    /// Content rather than JSON is expected: no encoding, whole or a range.
-    pub(super) content: Option<Option<Range<u64>>>,
-    /// False only for the call that fetches the token.
-    pub(super) signed: bool,
-}
-
-impl<'a> Call<'a> {
-    pub(super) fn new(endpoint: Endpoint, path: &'a [&'a str]) -> Self {
-        Self { endpoint, path, query: Vec::new(), body: None, content: None, signed: true }
-    }
-
-    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.query.push((name, value.into()));
-        self
-    }
-
-    pub(super) fn body(self, body: Value) -> Self {
-        Self { body: Some(body), ..self }
-    }
-
-    /// Path and query, percent-encoded.
-    fn target(&self) -> String {
-        let mut values = self.path.iter();
-        let mut target = String::new();
-        for part in self.endpoint.pattern().split('/').skip(1) {
-            target.push('/');
-            if part.starts_with(':') {
-                let value = values.next().expect("a call fills every name of its path");
-                encode(value, &mut target);
-            } else {
-                target.push_str(part);
-            }
-        }
-        for (at, (name, value)) in self.query.iter().enumerate() {
-            target.push(if at == 0 { '?' } else { '&' });
-            target.push_str(name);
-            target.push('=');
-            encode(value, &mut target);
-        }
-        target
-    }
-}
-
-/// Percent-encodes all but RFC 3986's unreserved characters.
-fn encode(text: &str, into: &mut String) {
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            into.push(char::from(byte));
-        } else {
-            for digit in [byte >> 4, byte & 15] {
-                into.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
-            }
-            let at = into.len() - 2;
-            into.insert(at, '%');
-        }
-    }
 }
 
 /// A reply whose headers are there.
@@ -224,10 +157,7 @@ impl Inner {
         let endpoint = call.endpoint;
         let mut history = History::default();
         loop {
-            let token = match call.signed {
-                true => Some(self.token().await?),
-                false => None,
-            };
+            let token = if call.signed { Some(self.token().await?) } else { None };
             let slot = self.admit(endpoint).await?;
             let number = self.count(endpoint)?;
             let begun = Instant::now();
@@ -240,7 +170,8 @@ impl Inner {
                 Err(fault) => fault,
             };
             let elapsed = begun.elapsed();
-            debug!(endpoint = endpoint.name(), ?elapsed, "{}", fault.error);
+            let (status, code) = (fault.error.status, fault.error.code);
+            debug!(endpoint = endpoint.name(), status, code, ?elapsed, "{}", fault.error);
             let renewable = call.signed && self.identity() == Identity::App;
             match history.next(fault.signal, self.settings.retries, renewable, number) {
                 Next::GiveUp if history.is_throttled_out() => {
@@ -294,6 +225,10 @@ impl Inner {
         let class = self.quota.class(endpoint);
         let _next = class.line.lock().await;
         loop {
+            // Whoever stands in line behind the last call must not wait to hear it.
+            if self.is_spent(self.requests()) {
+                return Err(self.spent(endpoint));
+            }
             let now = Instant::now();
             match class.turn(now) {
                 Turn::Now => {}
@@ -327,13 +262,20 @@ impl Inner {
 
     /// Counts one more request, or refuses it.
     fn count(&self, endpoint: Endpoint) -> Result<u64, ApiError> {
-        let limit = self.settings.max_calls;
-        let more = |sent| (limit == 0 || sent < limit).then_some(sent + 1);
-        self.sent.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| {
-            let what = format!("not called: this run's {limit} calls are used up");
-            ApiError::local(Class::Budget, endpoint.name(), what)
-                .hint("run again to go on from here, or raise max_calls")
-        })
+        let more = |sent| (!self.is_spent(sent)).then_some(sent + 1);
+        self.sent
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .map_err(|_| self.spent(endpoint))
+    }
+
+    fn is_spent(&self, sent: u64) -> bool {
+        self.settings.max_calls != 0 && sent >= self.settings.max_calls
+    }
+
+    fn spent(&self, endpoint: Endpoint) -> ApiError {
+        let what = format!("not called: this run's {} calls are used up", self.settings.max_calls);
+        ApiError::local(Class::Budget, endpoint.name(), what)
+            .hint("run again to go on from here, or raise max_calls")
     }
 
     fn request(
@@ -357,13 +299,13 @@ impl Inner {
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
         }
-        if let Some(range) = &call.content {
+        if !matches!(call.expect, Expect::Json) {
             // An encoded reply has no length to check and no range to resume.
             request = request.header(ACCEPT_ENCODING, "identity");
-            if let Some(range) = range {
-                let last = range.end.saturating_sub(1);
-                request = request.header(RANGE, format!("bytes={}-{last}", range.start));
-            }
+        }
+        if let Expect::Part(range) = &call.expect {
+            let last = range.end.saturating_sub(1);
+            request = request.header(RANGE, format!("bytes={}-{last}", range.start));
         }
         let body = match &call.body {
             None => Bytes::new(),
@@ -372,7 +314,8 @@ impl Inner {
                 Bytes::from(body.to_string())
             }
         };
-        request.body(body).map_err(|_| {
+        let request = request.body(body).ok().filter(|request| request.uri().host().is_some());
+        request.ok_or_else(|| {
             ApiError::local(Class::Config, name, "the address of the API is no URL")
                 .hint("check account.domain in the config")
         })
@@ -417,13 +360,12 @@ impl Inner {
         head: &http::response::Parts,
         envelope: Option<&Envelope>,
     ) -> Fault {
-        let refused = head.status != StatusCode::OK;
         let refusal = Refusal {
             endpoint: endpoint.name(),
             identity: self.identity(),
             status: head.status.as_u16(),
             // HTTP 404 with `"code":0` is no success.
-            code: envelope.and_then(|envelope| envelope.code).filter(|code| *code != 0 || !refused),
+            code: envelope.and_then(|envelope| envelope.code).filter(|code| *code != 0),
             msg: envelope.map_or("", Envelope::msg),
             log_id: reply::log_id(&head.headers).or_else(|| envelope?.log_id()),
             scopes: envelope.map(Envelope::scopes).unwrap_or_default(),
@@ -466,20 +408,4 @@ fn throttled_out(endpoint: Endpoint, error: ApiError) -> ApiError {
         "rate limited for {minutes} minutes: other programs may use the same app; lower \
          quota_share, or run again later"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_and_queries_are_encoded() {
-        const DOWNLOAD: Endpoint =
-            Endpoint::named("GET /open-apis/drive/v1/files/:file_token/download");
-        let call = Call::new(DOWNLOAD, &["a/../b?c"]).query("q", "周 &=").query("r", "x-1_~.");
-        assert_eq!(
-            call.target(),
-            "/open-apis/drive/v1/files/a%2F..%2Fb%3Fc/download?q=%E5%91%A8%20%26%3D&r=x-1_~."
-        );
-    }
 }

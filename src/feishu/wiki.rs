@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
+use super::call::Call;
 use super::error::ApiError;
 use super::quota::Endpoint;
-use super::transport::Call;
 use super::{Client, Listed, Space, WikiNode, wire};
 
 const SPACES: Endpoint = Endpoint::named("GET /open-apis/wiki/v2/spaces");

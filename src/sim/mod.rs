@@ -1,1 +1,59 @@
-//! The simulated tenant: state, HTTP face, faults, clock; for `demo` and tests.
+//! The simulated tenant: a stand-in for Feishu that `demo` and the tests run against.
+//!
+//! ```text
+//! fixture, generate, build ─► state ◄─ edit          (what is there, who may see it)
+//!                               ▲
+//!   transport (in-process) ─┐   │
+//!   serve (loopback TCP)  ──┴─► http ─► quota, faults, log   (what the service answers)
+//!                               └─► content          (bytes, computed on demand)
+//! ```
+//!
+//! Everything is a function of the tenant's content, its [`Clock`](crate::clock::Clock)
+//! and the calls made: the same seed and the same calls give the same replies.
+//! Facts come from the public API reference of the Feishu Open Platform; each file
+//! names the pages it follows. Where the pages are silent, the choice is said.
+//!
+//! Two things are kinder than the service, for the sake of `demo`: the app sees what
+//! the default user sees (see [`Tenant::app_sees_everything`]), and the user token
+//! [`USER_TOKEN`] does not expire unless a test says so ([`Tenant::token_lives`]).
+//!
+//! Start at [`Tenant::new`] and [`Item`].
+
+mod build;
+mod content;
+mod demo;
+mod edit;
+mod faults;
+mod fixture;
+mod generate;
+mod http;
+mod ids;
+mod log;
+mod permit;
+mod quota;
+mod serve;
+mod state;
+mod tenant;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+pub use build::Item;
+pub use demo::{demo_edits, demo_tenant};
+pub use faults::{Effect, Fault};
+pub use fixture::FixtureError;
+pub use generate::Shape;
+pub use log::Call;
+pub use permit::Who;
+pub use quota::Quotas;
+pub use serve::{Serving, serve};
+pub use tenant::Tenant;
+pub use transport::InProcess;
+
+/// The app that every tenant knows. Not a real credential.
+pub const APP_ID: &str = "cli_demo";
+/// Its secret. Not a real credential.
+pub const APP_SECRET: &str = "demo-secret";
+/// Access token of the default user, who owns "My Space". Not a real credential.
+pub const USER_TOKEN: &str = "u-demo";

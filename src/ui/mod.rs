@@ -150,6 +150,19 @@ impl Ui {
         self.write_out(bytes);
     }
 
+    /// Bytes for stderr as they are.
+    pub fn raw_err(&self, bytes: &[u8]) {
+        self.0.bars.suspend(|| {
+            let _ = lock(&self.0.err).write_all(bytes);
+        });
+    }
+
+    /// Hands stdout to the system now, for a reader who waits.
+    pub fn flush(&self) {
+        let flushed = lock(&self.0.out).flush();
+        self.note_broken(flushed);
+    }
+
     /// A line on stdout that `-q` and `--json` leave out.
     pub fn line(&self, line: &str) {
         if !self.0.how.quiet && !self.0.how.json {
@@ -197,8 +210,7 @@ impl Ui {
     /// # Errors
     /// The first error that stdout had. A reader who went away (`… | head`) is none.
     pub fn finish(&self) -> io::Result<()> {
-        let flushed = lock(&self.0.out).flush();
-        self.note_broken(flushed);
+        self.flush();
         let _ = lock(&self.0.err).flush();
         match lock(&self.0.broken).take() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),

@@ -4,9 +4,13 @@
 mod support;
 
 mod changes;
+mod formats;
 mod gone;
 mod process;
 mod quotas;
+mod random;
+mod sdk;
+mod sources;
 mod titles;
 mod uploads;
 mod wrong_input;

@@ -47,10 +47,12 @@ pub const SOURCES: &str = r#"
 [[source]]
 name = "drive"
 kind = "drive"
+allow_empty = true
 
 [[source]]
 name = "wiki"
 kind = "wiki"
+allow_empty = true
 "#;
 
 /// What a command line did.

@@ -1,0 +1,248 @@
+//! What goes wrong on purpose: scripted faults, and storms from a seed.
+//!
+//! ```ignore
+//! tenant.fault(Fault::new("GET", "/drive/v1/files", Effect::status(500, 1061001)).times(2));
+//! tenant.fault(Fault::new("GET", "/drive/v1/files/:file_token/download", Effect::CutAfter(1 << 20)));
+//! tenant.storm(7, 0.2, &[Effect::rate_limit(429), Effect::rate_limit(400)]);
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ids::Dice;
+use super::log::nameless;
+
+/// What a fault does to a call.
+#[derive(Clone)]
+pub enum Effect {
+    /// An error in the usual envelope.
+    Status {
+        /// HTTP status.
+        http: u16,
+        /// The envelope's code.
+        code: i64,
+    },
+    /// Code 99991400 with HTTP 429 or 400.
+    RateLimit {
+        /// HTTP status.
+        http: u16,
+        /// `x-ogw-ratelimit-reset`; `None`: no such header.
+        reset_secs: Option<u64>,
+    },
+    /// An error in the usual envelope with HTTP 200, on any endpoint.
+    ErrorWith200(i64),
+    /// The connection is cut before the reply's headers.
+    Reset,
+    /// The connection is cut after so many bytes of the body.
+    CutAfter(u64),
+    /// The body ends after so many bytes, as if it were whole (no `Content-Length`).
+    Truncate(u64),
+    /// So many bytes too many at the end (no `Content-Length`).
+    TooLong(u64),
+    /// The body comes in pieces of so many bytes with a pause before each.
+    Slow {
+        /// Bytes at a time.
+        bytes: usize,
+        /// Pause before each piece.
+        pause: Duration,
+    },
+    /// HTTP 200 with a body that is no JSON but says so.
+    Garbage,
+    /// HTTP 200 with an HTML page, as a proxy's login page.
+    Html,
+    /// A listing's page is followed by the same page again, under the same page token.
+    RepeatPage,
+    /// A listing whose cursor goes A, B, A, B …
+    LoopPages,
+    /// A listing says that it has more, but not where.
+    MoreWithoutToken,
+    /// A listing comes back whole and empty.
+    EmptyListing,
+    /// The reply takes so long.
+    Delay(Duration),
+    /// Something happens to the tenant just before the reply: see [`Effect::run`].
+    Run(Action),
+}
+
+/// What [`Effect::run`] does.
+pub type Action = Arc<dyn Fn() + Send + Sync>;
+
+impl Effect {
+    /// An error in the usual envelope.
+    pub fn status(http: u16, code: i64) -> Self {
+        Self::Status { http, code }
+    }
+
+    /// Too many calls, come again in a second.
+    pub fn rate_limit(http: u16) -> Self {
+        Self::RateLimit { http, reset_secs: Some(1) }
+    }
+
+    /// Runs `action` before the call is answered, and answers it as usual. The action
+    /// may edit the tenant: an edit in the middle of a walk, a file replaced between
+    /// two ranges, a permission that flips.
+    pub fn run(action: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::Run(Arc::new(action))
+    }
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status { http, code } => write!(f, "Status({http}, {code})"),
+            Self::RateLimit { http, reset_secs } => write!(f, "RateLimit({http}, {reset_secs:?})"),
+            Self::ErrorWith200(code) => write!(f, "ErrorWith200({code})"),
+            Self::Reset => f.write_str("Reset"),
+            Self::CutAfter(n) => write!(f, "CutAfter({n})"),
+            Self::Truncate(n) => write!(f, "Truncate({n})"),
+            Self::TooLong(n) => write!(f, "TooLong({n})"),
+            Self::Slow { bytes, pause } => write!(f, "Slow({bytes}, {pause:?})"),
+            Self::Garbage => f.write_str("Garbage"),
+            Self::Html => f.write_str("Html"),
+            Self::RepeatPage => f.write_str("RepeatPage"),
+            Self::LoopPages => f.write_str("LoopPages"),
+            Self::MoreWithoutToken => f.write_str("MoreWithoutToken"),
+            Self::EmptyListing => f.write_str("EmptyListing"),
+            Self::Delay(time) => write!(f, "Delay({time:?})"),
+            Self::Run(_) => f.write_str("Run(…)"),
+        }
+    }
+}
+
+/// An effect and the calls that it hits: by default every one to its endpoint.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    method: String,
+    path: String,
+    nameless: String,
+    skip: usize,
+    left: Option<usize>,
+    containing: Option<String>,
+    effect: Effect,
+}
+
+impl Fault {
+    /// Hits calls of a method (`*`: any) to a path, given as a pattern (with any names
+    /// for the parameters), as called, or `*` for any.
+    pub fn new(method: &str, path: &str, effect: Effect) -> Self {
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            nameless: nameless(path),
+            skip: 0,
+            left: None,
+            containing: None,
+            effect,
+        }
+    }
+
+    /// Only the `nth` matching call (from 1), unless [`Fault::times`] says how many
+    /// from there on.
+    #[must_use]
+    pub fn nth(mut self, nth: usize) -> Self {
+        self.skip = nth.saturating_sub(1);
+        self.left = self.left.or(Some(1));
+        self
+    }
+
+    /// Only so many calls.
+    #[must_use]
+    pub fn times(mut self, times: usize) -> Self {
+        self.left = Some(times);
+        self
+    }
+
+    /// Only the first matching call.
+    #[must_use]
+    pub fn once(self) -> Self {
+        self.times(1)
+    }
+
+    /// Only calls with this text in path, query or body.
+    #[must_use]
+    pub fn containing(mut self, text: impl Into<String>) -> Self {
+        self.containing = Some(text.into());
+        self
+    }
+
+    fn matches(&self, call: &Incoming<'_>) -> bool {
+        (self.method == "*" || self.method == call.method)
+            && (self.path == "*"
+                || self.path == call.path
+                || self.nameless == nameless(call.pattern))
+            && self.containing.as_deref().is_none_or(|text| {
+                call.path.contains(text) || call.query.contains(text) || call.body.contains(text)
+            })
+    }
+}
+
+/// A call, as faults look at it.
+pub struct Incoming<'a> {
+    /// HTTP method.
+    pub method: &'a str,
+    /// Endpoint.
+    pub pattern: &'a str,
+    /// Path as called, without `/open-apis`.
+    pub path: &'a str,
+    /// Query string.
+    pub query: &'a str,
+    /// Body.
+    pub body: &'a str,
+}
+
+#[derive(Debug)]
+struct Storm {
+    dice: Dice,
+    millionths: u32,
+    kinds: Vec<Effect>,
+}
+
+/// The fault plan.
+#[derive(Debug, Default)]
+pub struct Faults {
+    scripted: Vec<Fault>,
+    storm: Option<Storm>,
+}
+
+impl Faults {
+    /// Adds a scripted fault.
+    pub fn add(&mut self, fault: Fault) {
+        self.scripted.push(fault);
+    }
+
+    /// Ends all faults.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Hits any call with `probability` by one of `kinds`.
+    pub fn storm(&mut self, seed: u64, probability: f64, kinds: &[Effect]) {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let millionths = (probability.clamp(0.0, 1.0) * 1e6) as u32;
+        self.storm = Some(Storm { dice: Dice::new(seed), millionths, kinds: kinds.to_vec() });
+    }
+
+    /// The effects on this call, which count as used.
+    pub fn strike(&mut self, call: &Incoming<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for fault in &mut self.scripted {
+            if fault.left == Some(0) || !fault.matches(call) {
+                continue;
+            }
+            if fault.skip > 0 {
+                fault.skip -= 1;
+                continue;
+            }
+            fault.left = fault.left.map(|left| left - 1);
+            effects.push(fault.effect.clone());
+        }
+        if let Some(storm) = &mut self.storm
+            && !storm.kinds.is_empty()
+            && storm.dice.chance(storm.millionths)
+        {
+            effects.push(storm.kinds[storm.dice.below(storm.kinds.len())].clone());
+        }
+        effects
+    }
+}

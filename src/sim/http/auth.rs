@@ -1,0 +1,92 @@
+//! Tokens: whose call it is, and the endpoints that hand tokens out.
+//!
+//! docs: authentication-management/access-token/tenant_access_token_internal,
+//! app_access_token_internal, authen-v1/user_info; codes: generic error codes.
+
+use http::{HeaderMap, header};
+use serde_json::{Value, json};
+
+use super::super::permit::Identity;
+use super::super::state::{State, Token};
+use super::{Reply, Req};
+
+/// Seconds for which an access token is good.
+const LIFE_SECS: i64 = 7200;
+/// With less than this left, the service hands out a new tenant token.
+const RENEW_SECS: i64 = 1800;
+
+/// Who is calling, or the gateway's refusal.
+pub fn identify(state: &State, headers: &HeaderMap) -> Result<Identity, Reply> {
+    let missing = || Reply::error(400, 99_991_661, "Missing access token for authorization");
+    let text = headers.get(header::AUTHORIZATION).ok_or_else(missing)?;
+    let text = text.to_str().unwrap_or_default();
+    let malformed =
+        || Reply::error(400, 99_991_671, "Invalid access token: must start with t- or u-");
+    let token = text.strip_prefix("Bearer ").ok_or_else(malformed)?;
+    let user = token.starts_with("u-") || token.starts_with("eyJ");
+    if !user && !token.starts_with("t-") {
+        return Err(malformed());
+    }
+    let known = state.tokens.get(token).filter(|t| t.user.is_some() == user);
+    match known {
+        Some(t) if t.expires.is_none_or(|at| state.now() < at) => {
+            Ok(Identity { app: t.app, user: t.user })
+        }
+        Some(_) if user => Err(Reply::error(401, 99_991_677, "user access token expired")),
+        None if user => Err(Reply::error(401, 99_991_668, "Invalid access token")),
+        _ => Err(Reply::error(400, 99_991_663, "Invalid access token for authorization")),
+    }
+}
+
+/// `POST /auth/v3/tenant_access_token/internal`
+pub fn tenant_token(state: &mut State, request: &Req<'_>) -> Reply {
+    hand_out(state, request.json, false)
+}
+
+/// `POST /auth/v3/app_access_token/internal`
+pub fn app_token(state: &mut State, request: &Req<'_>) -> Reply {
+    hand_out(state, request.json, true)
+}
+
+fn hand_out(state: &mut State, body: &Value, for_app: bool) -> Reply {
+    let (Some(id), Some(secret)) = (body["app_id"].as_str(), body["app_secret"].as_str()) else {
+        return Reply::error(400, 10_003, "invalid param");
+    };
+    let Some(app) = state.apps.iter().position(|app| app.id == id) else {
+        return Reply::error(200, 10_014, "app id not exists");
+    };
+    if state.apps[app].secret != secret {
+        return Reply::error(200, 10_015, "app secret invalid");
+    }
+    let now = state.now();
+    let current = state.apps[app].current.clone().and_then(|text| {
+        let left = state.tokens.get(&text)?.expires? - now;
+        (left >= RENEW_SECS).then_some((text, left))
+    });
+    let (token, left) = current.unwrap_or_else(|| {
+        let text = format!("t-{:020x}", super::super::ids::scramble(state.next()));
+        let expires = Some(now + LIFE_SECS);
+        state.tokens.insert(text.clone(), Token { user: None, app, expires });
+        state.apps[app].current = Some(text.clone());
+        (text, LIFE_SECS)
+    });
+    let mut reply = json!({"code": 0, "msg": "ok", "tenant_access_token": token, "expire": left});
+    if for_app {
+        reply["app_access_token"] = token.into();
+    }
+    Reply::top(reply)
+}
+
+/// `GET /authen/v1/user_info`
+pub fn user_info(state: &mut State, request: &Req<'_>) -> Reply {
+    let user = request.caller().user.expect("a user's token was asked for");
+    let user = &state.users[user as usize];
+    Reply::data(json!({
+        "name": user.name,
+        "en_name": user.name,
+        "avatar_url": "",
+        "open_id": user.open_id,
+        "union_id": user.open_id.replace("ou_", "on_"),
+        "tenant_key": "tenant_demo",
+    }))
+}

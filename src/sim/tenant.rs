@@ -1,0 +1,322 @@
+//! The tenant as tests hold it: users, switches, faults, and what was called.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use axum::Router;
+
+use super::build::{At, Item};
+use super::faults::{Effect, Fault};
+use super::ids;
+use super::log::Call;
+use super::quota::Quotas;
+use super::state::{
+    App, Content, Knobs, Obj, Parent, Place, Space, SpaceId, State, Token, User, UserId, index,
+};
+use super::transport::InProcess;
+use super::{APP_ID, APP_SECRET, USER_TOKEN, http};
+use crate::clock::Clock;
+use crate::model::ObjType;
+
+/// A simulated tenant. Clones share everything.
+#[derive(Clone)]
+pub struct Tenant {
+    pub(super) shared: Arc<Mutex<State>>,
+}
+
+impl Tenant {
+    /// A tenant with the app [`APP_ID`] and one user, `demo`, whose "My Space" is
+    /// empty. Official quotas hold. All times come from `clock`.
+    pub fn new(clock: Clock) -> Self {
+        let tenant = Self { shared: Arc::new(Mutex::new(State::new(clock, Quotas::official()))) };
+        tenant.add_app(APP_ID, APP_SECRET);
+        tenant.add_user("demo", USER_TOKEN);
+        tenant
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        http::lock(&self.shared)
+    }
+
+    /// Registers another app. Quotas are counted for each app on its own.
+    pub fn add_app(&self, id: &str, secret: &str) {
+        let app = App { id: id.to_owned(), secret: secret.to_owned(), current: None };
+        self.lock().apps.push(app);
+    }
+
+    /// Adds a user with an empty "My Space" and an access token of the first app that
+    /// does not expire. Returns the root folder.
+    pub fn add_user(&self, name: &str, token: &str) -> Item {
+        let mut state = self.lock();
+        let user = index(state.users.len());
+        let at = state.past();
+        let (obj, root) = (index(state.objs.len()), index(state.places.len()));
+        state.objs.push(Obj {
+            named: None,
+            ty: ObjType::Folder,
+            title: "My Space".into(),
+            created: at,
+            edited: at,
+            revision: 1,
+            content: Content::Made,
+            home: root,
+        });
+        state.places.push(Place {
+            named: None,
+            obj,
+            parent: Parent::Root(user),
+            children: Vec::new(),
+            target: None,
+            created: at,
+            deleted: false,
+            unlisted: false,
+        });
+        let open_id = format!("ou_{:016x}", ids::scramble(u64::from(user) + 77));
+        state.users.push(User { name: name.to_owned(), open_id, root, library: None });
+        let token_row = Token { user: Some(user), app: 0, expires: None };
+        state.tokens.insert(token.to_owned(), token_row);
+        drop(state);
+        self.item(At::Place(root))
+    }
+
+    pub(super) fn item(&self, at: At) -> Item {
+        Item::new(self.clone(), at)
+    }
+
+    fn user(&self, name: &str) -> UserId {
+        let state = self.lock();
+        index(state.users.iter().position(|u| u.name == name).expect("a user of this tenant"))
+    }
+
+    /// The root folder of the default user's "My Space".
+    pub fn root(&self) -> Item {
+        let root = self.lock().users[0].root;
+        self.item(At::Place(root))
+    }
+
+    /// The root folder of a user's "My Space".
+    pub fn root_of(&self, user: &str) -> Item {
+        let user = self.user(user);
+        let root = self.lock().users[user as usize].root;
+        self.item(At::Place(root))
+    }
+
+    /// Adds a wiki space. Two spaces may share a name.
+    pub fn space(&self, name: &str) -> Item {
+        let mut state = self.lock();
+        let id = (7_000_000_000_000_000_001_u64 + state.spaces.len() as u64).to_string();
+        let space = add_space(&mut state, id, name, None);
+        drop(state);
+        self.item(At::Space(space))
+    }
+
+    /// Adds a wiki space with an id of its own, a decimal number.
+    pub fn space_with_id(&self, id: &str, name: &str) -> Item {
+        let space = add_space(&mut self.lock(), id.to_owned(), name, None);
+        self.item(At::Space(space))
+    }
+
+    /// The default user's own library, made on first use.
+    pub fn my_library(&self) -> Item {
+        self.library(0)
+    }
+
+    /// A user's own library, made on first use.
+    pub fn library_of(&self, user: &str) -> Item {
+        self.library(self.user(user))
+    }
+
+    fn library(&self, user: UserId) -> Item {
+        let mut state = self.lock();
+        let space = state.users[user as usize].library.unwrap_or_else(|| {
+            let id = (7_900_000_000_000_000_001_u64 + u64::from(user)).to_string();
+            let space = add_space(&mut state, id, "My Library", Some(user));
+            state.users[user as usize].library = Some(space);
+            space
+        });
+        drop(state);
+        self.item(At::Space(space))
+    }
+
+    /// What a token names, as a handle: the home of an object, a node, a shortcut.
+    pub fn find(&self, token: &str) -> Option<Item> {
+        let state = self.lock();
+        let place = match state.find(token)? {
+            ids::Id::Obj(obj) => state.obj(obj).home,
+            ids::Id::Place(place) => place,
+            ids::Id::Media(_) => return None,
+        };
+        drop(state);
+        Some(self.item(At::Place(place)))
+    }
+
+    // Tokens.
+
+    /// Gives a user one more access token, good for two hours.
+    pub fn issue_token(&self, user: &str) -> String {
+        let user = self.user(user);
+        let mut state = self.lock();
+        let token = format!("u-{:020x}", ids::scramble(state.next()));
+        let expires = Some(state.now() + 7200);
+        state.tokens.insert(token.clone(), Token { user: Some(user), app: 0, expires });
+        token
+    }
+
+    /// From now on an access token is good for so long only.
+    pub fn token_lives(&self, token: &str, time: Duration) {
+        let mut state = self.lock();
+        let expires = state.now().saturating_add_unsigned(time.as_secs());
+        if let Some(token) = state.tokens.get_mut(token) {
+            token.expires = Some(expires);
+        }
+    }
+
+    /// Ends every tenant token that was handed out, as a rotated secret does.
+    pub fn expire_tenant_tokens(&self) {
+        let mut state = self.lock();
+        state.tokens.retain(|_, token| token.user.is_some());
+        for app in &mut state.apps {
+            app.current = None;
+        }
+    }
+
+    // Switches.
+
+    fn turn(&self, change: impl FnOnce(&mut Knobs)) -> &Self {
+        change(&mut self.lock().knobs);
+        self
+    }
+
+    /// Whether the app reads all that users own. The service shows an app only what was
+    /// shared with it; this stands for a tenant that shared everything. Default: true.
+    pub fn app_sees_everything(&self, yes: bool) -> &Self {
+        self.turn(|k| k.app_sees_everything = yes)
+    }
+
+    /// Whether presentations can be exported. Default: true.
+    pub fn exports_slides(&self, yes: bool) -> &Self {
+        self.turn(|k| k.slides_export = yes)
+    }
+
+    /// Whether mind maps can be exported. Default: false, as the service has it.
+    pub fn exports_mindnotes(&self, yes: bool) -> &Self {
+        self.turn(|k| k.mindnote_export = yes)
+    }
+
+    /// Whether each export of one revision has other bytes. Default: false.
+    pub fn unstable_exports(&self, yes: bool) -> &Self {
+        self.turn(|k| k.unstable_exports = yes)
+    }
+
+    /// How long every export takes; `None`: by type, 0.8 to 4 s.
+    pub fn exports_take(&self, time: Option<Duration>) -> &Self {
+        let millis = time.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX / 4));
+        self.turn(|k| k.export_millis = millis)
+    }
+
+    /// Whether file downloads carry a strong `ETag`. Default: true.
+    pub fn etags(&self, yes: bool) -> &Self {
+        self.turn(|k| k.etags = yes)
+    }
+
+    /// Whether node listings begin with an empty page that has more. Default: false.
+    pub fn wiki_empty_pages(&self, yes: bool) -> &Self {
+        self.turn(|k| k.wiki_empty_pages = yes)
+    }
+
+    /// Above so many bytes, a download without `Range` is refused. Default: never.
+    pub fn plain_get_limit(&self, bytes: Option<u64>) -> &Self {
+        self.turn(|k| k.plain_get_limit = bytes)
+    }
+
+    /// How long every reply takes. Default: no time.
+    pub fn latency(&self, time: Duration) -> &Self {
+        self.turn(|k| k.latency_millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Other limits from now on. Default: [`Quotas::official`].
+    pub fn quotas(&self, quotas: Quotas) -> &Self {
+        self.lock().meter.set(quotas);
+        self
+    }
+
+    // Faults.
+
+    /// Adds a scripted fault; several may hit one call.
+    pub fn fault(&self, fault: Fault) -> &Self {
+        self.lock().faults.add(fault);
+        self
+    }
+
+    /// Hits any call with `probability` (0 to 1) by one of `kinds`, drawn from `seed`.
+    pub fn storm(&self, seed: u64, probability: f64, kinds: &[Effect]) -> &Self {
+        self.lock().faults.storm(seed, probability, kinds);
+        self
+    }
+
+    /// Ends storms and scripted faults.
+    pub fn calm(&self) -> &Self {
+        self.lock().faults.clear();
+        self
+    }
+
+    // Calls.
+
+    /// How many calls were made to an endpoint since [`Tenant::forget_calls`]. The path
+    /// is given without `/open-apis`, as a pattern with any names for the parameters
+    /// (`/wiki/v2/spaces/:id/nodes`) or as called.
+    pub fn calls(&self, method: &str, path: &str) -> usize {
+        self.lock().log.count(method, path)
+    }
+
+    /// All calls, oldest first.
+    pub fn call_log(&self) -> Vec<Call> {
+        self.lock().log.calls.clone()
+    }
+
+    /// How many calls were made.
+    pub fn total_calls(&self) -> usize {
+        self.lock().log.calls.len()
+    }
+
+    /// How many calls were answered with HTTP 429.
+    pub fn too_many_requests(&self) -> usize {
+        self.lock().log.calls.iter().filter(|call| call.status == 429).count()
+    }
+
+    /// How many calls were refused for coming too often, whatever the HTTP status.
+    pub fn rate_limited(&self) -> usize {
+        let codes = [99_991_400, 1_061_045];
+        self.lock().log.calls.iter().filter(|call| codes.contains(&call.code)).count()
+    }
+
+    /// Begins the count again.
+    pub fn forget_calls(&self) -> &Self {
+        self.lock().log.calls.clear();
+        self
+    }
+
+    // Ways in.
+
+    /// The HTTP face, for any server.
+    pub fn router(&self) -> Router {
+        http::router(self.shared.clone())
+    }
+
+    /// The HTTP face without a network, for [`crate::feishu::Client`].
+    pub fn http(&self) -> Arc<InProcess> {
+        Arc::new(InProcess::new(self.router()))
+    }
+
+    /// The tenant's clock.
+    pub fn clock(&self) -> Clock {
+        self.lock().clock.clone()
+    }
+}
+
+fn add_space(state: &mut State, id: String, name: &str, library_of: Option<UserId>) -> SpaceId {
+    let space = index(state.spaces.len());
+    let name = name.to_owned();
+    state.spaces.push(Space { id, name, library_of, top: Vec::new(), deleted: false });
+    space
+}
