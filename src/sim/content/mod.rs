@@ -45,13 +45,11 @@ fn seed(state: &State, id: ObjId) -> u64 {
 
 /// Paragraphs of a document.
 pub fn text(state: &State, id: ObjId) -> Vec<String> {
-    match &state.obj(id).content {
-        Content::Text(text) => text.lines().map(str::to_owned).collect(),
-        _ => {
-            let mut dice = Dice::new(scramble(u64::from(id)));
-            (0..3 + dice.below(4)).map(|_| sentence(&mut dice)).collect()
-        }
+    if let Content::Text(text) = &state.obj(id).content {
+        return text.lines().map(str::to_owned).collect();
     }
+    let mut dice = Dice::new(scramble(u64::from(id)));
+    (0..3 + dice.below(4)).map(|_| sentence(&mut dice)).collect()
 }
 
 fn sentence(dice: &mut Dice) -> String {
@@ -139,7 +137,7 @@ fn csv(rows: &Rows, salt: u64) -> Vec<u8> {
         text.push_str("\r\n");
     }
     if salt != 0 {
-        text.push_str(&format!("# {salt}\r\n"));
+        ooxml::append(&mut text, format_args!("# {salt}\r\n"));
     }
     text.into_bytes()
 }
