@@ -254,7 +254,7 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
         _ => call.path.as_str(),
     };
 
-    let (effects, latency) = {
+    let (number, effects, latency) = {
         let text = String::from_utf8_lossy(&call.body);
         let mut state = lock(&shared);
         let effects = state.faults.strike(&Incoming {
@@ -264,7 +264,17 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
             query: &call.query,
             body: &text,
         });
-        (effects, state.knobs.latency_millis)
+        let number = state.log.begin(Call {
+            method: call.method.to_string(),
+            pattern: pattern.to_owned(),
+            path: call.path.clone(),
+            query: call.query.clone(),
+            identity: String::new(),
+            status: 0,
+            code: 0,
+            at: call.at,
+        });
+        (number, effects, state.knobs.latency_millis)
     };
     if latency > 0 {
         tokio::time::sleep(Duration::from_millis(latency)).await;
@@ -287,16 +297,7 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
     let (status, code) = if severed { (0, 0) } else { (reply.status, reply.code) };
     let log_id = state.next();
     let date = httpdate::fmt_http_date(SystemTime::from(state.clock.now()));
-    state.log.calls.push(Call {
-        method: call.method.to_string(),
-        pattern: pattern.to_owned(),
-        identity,
-        status,
-        code,
-        at: call.at,
-        path: call.path.clone(),
-        query: call.query.clone(),
-    });
+    state.log.finish(number, identity, status, code);
     drop(state);
 
     let reply = reply.with("date", &date).with("x-tt-logid", &format!("{log_id:032}"));

@@ -20,7 +20,14 @@ async fn an_export_goes_its_way_and_dies_after_ten_minutes() {
     let tabs = get(&tenant, &query).await.json();
     let id = tabs["data"]["sheets"][1]["sheet_id"].as_str().unwrap().to_owned();
     let csv = export(&tenant, &sheet.token(), "sheet", "csv", &id).await;
-    assert!(String::from_utf8(csv).unwrap().contains('乙'));
+    assert!(csv.starts_with("\u{feff}名称 Name,".as_bytes()));
+    tenant.unstable_exports(false);
+    let csv = export(&tenant, &sheet.token(), "sheet", "csv", &id).await;
+    sheet.rename_tab("乙", "丙").remove_tab("甲").add_tab("丁");
+    let tabs = get(&tenant, &query).await.json()["data"]["sheets"].clone();
+    assert_eq!((&tabs[0]["sheet_id"], &tabs[0]["title"]), (&json!(id), &json!("丙")));
+    assert_eq!(tabs.as_array().unwrap().len(), 2);
+    assert_eq!(export(&tenant, &sheet.token(), "sheet", "csv", &id).await, csv);
 
     let body = json!({"file_extension": "pdf", "token": doc.token(), "type": "docx"});
     let created = post(&tenant, "/drive/v1/export_tasks", body).await.json();

@@ -79,6 +79,11 @@ async fn every_call_is_counted() {
     assert_eq!(who, ["user:demo", "user:demo", "user:demo", "user:demo", "app:cli_demo"]);
     assert_eq!((log[2].status, log[2].code), (404, 99_991_201));
     assert_eq!(tenant.forget_calls().total_calls(), 0);
+
+    tenant.fault(Fault::new("*", "*", Effect::Delay(Duration::from_secs(90))));
+    let gave_up = tokio::time::timeout(Duration::from_secs(60), get(&tenant, &path)).await;
+    assert!(gave_up.is_err());
+    assert_eq!(tenant.calls("GET", &path), 1, "a call that nobody waited for counts");
 }
 
 #[tokio::test(start_paused = true)]

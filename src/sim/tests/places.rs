@@ -166,6 +166,9 @@ async fn identities_see_what_is_theirs() {
 async fn fixtures_and_seeds_make_tenants() {
     let demo = demo_tenant(clock());
     assert_eq!(demo_edits(&demo).len(), 5, "every edit finds what it edits");
+    let titles = include_str!("../../../fixtures/tenants/titles.json");
+    let titles = Tenant::from_fixture(titles, clock()).unwrap();
+    assert_eq!(titles.root().children().len(), 25);
     let broken = [
         (r#"{"drive": [{"type": "shortcut", "to": "x"}]}"#, "no entry has this key"),
         (r#"{"drive": [{"type": "docx"}]}"#, "needs \"title\""),
