@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::build::{At, Item};
 use super::permit::Who;
-use super::state::{Content, Parent, State, index};
+use super::state::{Content, Parent, State, Tab, index};
 use crate::model::ObjType;
 
 impl Item {
@@ -96,6 +96,39 @@ impl Item {
             } else if !upload {
                 state.extras.entry(obj).or_default().printed.get_or_insert(old);
             }
+        })
+    }
+
+    /// Renames a sheet or a table; its id and its cells stay. Edit time and revision of
+    /// the whole move.
+    pub fn rename_tab(&self, old: &str, new: &str) -> &Self {
+        self.retab(|_, tabs| {
+            for tab in tabs.iter_mut().filter(|tab| tab.title == old) {
+                new.clone_into(&mut tab.title);
+            }
+        })
+    }
+
+    /// Adds a sheet or a table.
+    pub fn add_tab(&self, title: &str) -> &Self {
+        self.retab(|number, tabs| {
+            let id = format!("n{:06x}", super::ids::scramble(number) & 0xFF_FFFF);
+            tabs.push(Tab { id, title: title.to_owned(), cells: true });
+        })
+    }
+
+    /// Removes a sheet or a table.
+    pub fn remove_tab(&self, title: &str) -> &Self {
+        self.retab(|_, tabs| tabs.retain(|tab| tab.title != title))
+    }
+
+    fn retab(&self, change: impl FnOnce(u64, &mut Vec<Tab>)) -> &Self {
+        self.change(|state| {
+            let obj = self.obj(state);
+            let mut tabs = state.tabs(obj);
+            change(state.next(), &mut tabs);
+            state.extras.entry(obj).or_default().tabs = Some(tabs);
+            state.bump(obj);
         })
     }
 

@@ -16,7 +16,8 @@ pub struct Call {
     pub query: String,
     /// `app:<app id>`, `user:<name>`, or empty for a call without a good token.
     pub identity: String,
-    /// HTTP status of the reply; 0 where the connection was cut before it.
+    /// HTTP status of the reply; 0 where there was none (connection cut, or the caller
+    /// gave up waiting).
     pub status: u16,
     /// The reply's `code`; 0 for content.
     pub code: i64,
@@ -29,9 +30,31 @@ pub struct Call {
 pub struct Log {
     /// Oldest first.
     pub calls: Vec<Call>,
+    /// How many were forgotten: numbers of calls go on.
+    forgotten: usize,
 }
 
 impl Log {
+    /// Counts a call as it comes in, answered or not; returns its number.
+    pub fn begin(&mut self, call: Call) -> usize {
+        self.calls.push(call);
+        self.forgotten + self.calls.len() - 1
+    }
+
+    /// Notes how a call was answered, unless it was forgotten meanwhile.
+    pub fn finish(&mut self, number: usize, identity: String, status: u16, code: i64) {
+        let call = number.checked_sub(self.forgotten).and_then(|n| self.calls.get_mut(n));
+        if let Some(call) = call {
+            (call.identity, call.status, call.code) = (identity, status, code);
+        }
+    }
+
+    /// Begins the count again.
+    pub fn forget(&mut self) {
+        self.forgotten += self.calls.len();
+        self.calls.clear();
+    }
+
     /// How many calls match a method and a path, given as in [`Call::pattern`] (any
     /// names for the parameters) or as called.
     pub fn count(&self, method: &str, path: &str) -> usize {

@@ -29,6 +29,7 @@ mod generate;
 mod http;
 mod ids;
 mod log;
+mod look;
 mod permit;
 mod quota;
 mod serve;

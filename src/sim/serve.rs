@@ -84,8 +84,9 @@ async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
             }
         }
     });
-    let connection =
-        http1::Builder::new().title_case_headers(true).serve_connection(TokioIo::new(stream), service);
+    let connection = http1::Builder::new()
+        .title_case_headers(true)
+        .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         ended = connection => {
             if let Err(error) = ended {

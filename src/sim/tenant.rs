@@ -292,7 +292,7 @@ impl Tenant {
 
     /// Begins the count again.
     pub fn forget_calls(&self) -> &Self {
-        self.lock().log.calls.clear();
+        self.lock().log.forget();
         self
     }
 

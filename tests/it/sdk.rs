@@ -1,7 +1,7 @@
 //! The simulated tenant must agree with the official Python SDK: what the SDK's own
 //! models read from it is what the tenant holds.
 //!
-//! The SDK comes from PyPI into a virtual environment under `target/`, once. Where
+//! The SDK comes from `PyPI` into a virtual environment under `target/`, once. Where
 //! that cannot be done, the test says so on stderr and passes.
 
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use feishu_mirror::clock::Clock;
 use feishu_mirror::sim::{APP_ID, APP_SECRET, Quotas, Tenant, USER_TOKEN, serve};
 use serde_json::{Value, json};
 
-/// The SDK on PyPI. Pinned: another version may read replies in another way.
+/// The SDK on `PyPI`. Pinned: another version may read replies in another way.
 const SDK: &str = "lark-oapi==1.7.5";
 
 /// A Python that has the SDK, or why there is none.

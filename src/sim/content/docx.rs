@@ -14,9 +14,10 @@ pub fn document(title: &str, paragraphs: &[String], salt: u64) -> Vec<u8> {
             format!(r#"<w:pPr><w:pStyle w:val="{style}"/></w:pPr>"#)
         };
         let text = escape(text);
-        body.push_str(&format!(
-            r#"<w:p>{style}<w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>"#
-        ));
+        ooxml::append(
+            &mut body,
+            format_args!(r#"<w:p>{style}<w:r><w:t xml:space="preserve">{text}</w:t></w:r></w:p>"#),
+        );
     };
     paragraph("Heading1", title);
     for text in paragraphs {

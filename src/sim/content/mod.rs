@@ -45,13 +45,11 @@ fn seed(state: &State, id: ObjId) -> u64 {
 
 /// Paragraphs of a document.
 pub fn text(state: &State, id: ObjId) -> Vec<String> {
-    match &state.obj(id).content {
-        Content::Text(text) => text.lines().map(str::to_owned).collect(),
-        _ => {
-            let mut dice = Dice::new(scramble(u64::from(id)));
-            (0..3 + dice.below(4)).map(|_| sentence(&mut dice)).collect()
-        }
+    if let Content::Text(text) = &state.obj(id).content {
+        return text.lines().map(str::to_owned).collect();
     }
+    let mut dice = Dice::new(scramble(u64::from(id)));
+    (0..3 + dice.below(4)).map(|_| sentence(&mut dice)).collect()
 }
 
 fn sentence(dice: &mut Dice) -> String {
@@ -79,8 +77,10 @@ fn rows(state: &State, id: ObjId, number: usize, tab: &Tab) -> Rows {
     if let (0, Content::Text(text)) = (number, &state.obj(id).content) {
         return text.lines().map(|l| l.split(['\t', ',']).map(str::to_owned).collect()).collect();
     }
-    let mut dice = Dice::new(scramble((u64::from(id) << 16) + number as u64));
-    let mut rows = vec![vec!["名称 Name".to_owned(), "数量 Count".to_owned(), tab.title.clone()]];
+    // By the tab's id: its cells stay when it is renamed or its neighbours go.
+    let seed = tab.id.bytes().fold(u64::from(id), |sum, byte| scramble(sum ^ u64::from(byte)));
+    let mut dice = Dice::new(seed);
+    let mut rows = vec![["名称 Name", "数量 Count", "备注 Note"].map(str::to_owned).to_vec()];
     for n in 1..=5 + dice.below(10) {
         let name = format!("项目 {n}");
         rows.push(vec![name, dice.below(1000).to_string(), sentence(&mut dice)]);
@@ -139,7 +139,7 @@ fn csv(rows: &Rows, salt: u64) -> Vec<u8> {
         text.push_str("\r\n");
     }
     if salt != 0 {
-        text.push_str(&format!("# {salt}\r\n"));
+        ooxml::append(&mut text, format_args!("# {salt}\r\n"));
     }
     text.into_bytes()
 }
@@ -161,5 +161,59 @@ pub fn mime(name: &str) -> &'static str {
         "xlsx" => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
         "pptx" => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read;
+
+    use super::*;
+
+    /// What stands between `open` and the next quote, everywhere in `text`.
+    fn quoted<'a>(text: &'a str, open: &str) -> Vec<&'a str> {
+        text.split(open).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+    }
+
+    #[test]
+    fn packages_name_parts_that_they_have() {
+        let text = ["你好 & <b>".to_owned(), "\u{1}".to_owned()];
+        let sheets = [("甲/乙".to_owned(), vec![vec!["1".to_owned(), "x".to_owned()]])];
+        for package in [
+            docx::document("标题", &text, 0),
+            pptx::presentation("标题", &text, 0),
+            xlsx::workbook(&sheets, 0),
+        ] {
+            let mut zip = zip::ZipArchive::new(std::io::Cursor::new(package)).unwrap();
+            let mut parts = BTreeMap::new();
+            for n in 0..zip.len() {
+                let mut part = zip.by_index(n).unwrap();
+                let name = part.name().unwrap().into_owned();
+                let mut text = String::new();
+                part.read_to_string(&mut text).unwrap();
+                parts.insert(name, text);
+            }
+            for path in quoted(&parts["[Content_Types].xml"], "PartName=\"/") {
+                assert!(parts.contains_key(path), "{path} is typed but missing");
+            }
+            for (name, text) in parts.iter().filter(|(name, _)| name.ends_with(".rels")) {
+                let folder = name.split("_rels/").next().unwrap();
+                for target in quoted(text, "Target=\"") {
+                    let path = match target.strip_prefix("../") {
+                        Some(rest) => format!("ppt/{rest}"),
+                        None => format!("{folder}{target}"),
+                    };
+                    assert!(parts.contains_key(&path), "{name} leads to {path}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn csv_quotes_what_it_must() {
+        let rows = vec![vec!["a,b".to_owned(), "say \"hi\"".to_owned(), "中".to_owned()]];
+        let text = String::from_utf8(csv(&rows, 0)).unwrap();
+        assert_eq!(text, "\u{feff}\"a,b\",\"say \"\"hi\"\"\",中\r\n");
     }
 }

@@ -1,10 +1,16 @@
 //! What the three Office formats share: a zip of XML parts, byte for byte the same
 //! each time.
 
+use std::fmt;
 use std::io::{Cursor, Write};
 
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
+
+/// Adds formatted text to a part.
+pub fn append(text: &mut String, more: fmt::Arguments<'_>) {
+    fmt::Write::write_fmt(text, more).expect("a string takes every write");
+}
 
 /// XML declaration.
 pub const XML: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>"#;
@@ -33,9 +39,12 @@ pub fn content_types(parts: &[(&str, &str)]) -> String {
         r#"{XML}<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/>"#
     );
     for (part, kind) in parts {
-        text.push_str(&format!(
-            r#"<Override PartName="/{part}" ContentType="application/vnd.openxmlformats-{kind}+xml"/>"#
-        ));
+        append(
+            &mut text,
+            format_args!(
+                r#"<Override PartName="/{part}" ContentType="application/vnd.openxmlformats-{kind}+xml"/>"#
+            ),
+        );
     }
     text.push_str("</Types>");
     text
@@ -54,7 +63,10 @@ pub fn relations(targets: &[(&str, &str)]) -> String {
             ),
             kind => format!("{REL}/{kind}"),
         };
-        text.push_str(&format!(r#"<Relationship Id="rId{id}" Type="{kind}" Target="{target}"/>"#));
+        append(
+            &mut text,
+            format_args!(r#"<Relationship Id="rId{id}" Type="{kind}" Target="{target}"/>"#),
+        );
     }
     text.push_str("</Relationships>");
     text

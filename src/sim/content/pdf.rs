@@ -1,7 +1,7 @@
 //! PDF documents: pages of text lines.
 //!
 //! The font is one of the CJK fonts that every reader stands in for (ISO 32000-1,
-//! 9.7.5.2: predefined CMaps), so Chinese text needs no embedded font.
+//! 9.7.5.2: predefined `CMaps`), so Chinese text needs no embedded font.
 
 use std::fmt::Write as _;
 
@@ -20,8 +20,9 @@ pub fn document(title: &str, paragraphs: &[String], salt: u64) -> Vec<u8> {
     // Objects 1 to 5 are fixed; then a page and its content in turn.
     let mut objects: Vec<String> = Vec::new();
     objects.push("<< /Type /Catalog /Pages 2 0 R >>".to_owned());
-    let kids: String = (0..pages.len()).map(|n| format!("{} 0 R ", 7 + 2 * n)).collect();
-    objects.push(format!("<< /Type /Pages /Kids [ {kids}] /Count {} >>", pages.len()));
+    let kids: Vec<String> = (0..pages.len()).map(|n| format!("{} 0 R", 7 + 2 * n)).collect();
+    let kids = kids.join(" ");
+    objects.push(format!("<< /Type /Pages /Kids [ {kids} ] /Count {} >>", pages.len()));
     objects.push(
         "<< /Type /Font /Subtype /Type0 /BaseFont /STSong-Light /Encoding /UniGB-UCS2-H \
          /DescendantFonts [ 4 0 R ] >>"
@@ -69,7 +70,7 @@ fn assemble(objects: &[String]) -> Vec<u8> {
     let count = objects.len() + 1;
     let mut tail = format!("xref\n0 {count}\n0000000000 65535 f \n");
     for offset in offsets {
-        let _ = write!(tail, "{offset:010} 00000 n \n");
+        let _ = writeln!(tail, "{offset:010} 00000 n ");
     }
     let _ = write!(
         tail,
@@ -89,14 +90,14 @@ fn wrap(text: &str) -> Vec<String> {
 
 /// Big-endian UTF-16 in hexadecimal.
 fn utf16_hex(text: &str) -> String {
-    text.encode_utf16().map(|unit| format!("{unit:04X}")).collect()
+    text.encode_utf16().map(|unit| format!("{unit:04X}")).collect::<Vec<_>>().concat()
 }
 
 /// As [`utf16_hex`], for an encoding without surrogates: what lies outside the basic
 /// plane becomes a white square.
 fn ucs2_hex(text: &str) -> String {
     let basic = |c: char| u16::try_from(u32::from(c)).unwrap_or(0x25A1);
-    text.chars().map(|c| format!("{:04X}", basic(c))).collect()
+    text.chars().map(|c| format!("{:04X}", basic(c))).collect::<Vec<_>>().concat()
 }
 
 #[cfg(test)]

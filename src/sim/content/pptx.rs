@@ -1,4 +1,4 @@
-//! PowerPoint presentations: a title slide, then one slide for every few lines.
+//! `PowerPoint` presentations: a title slide, then one slide for every few lines.
 
 use super::ooxml::{self, REL, XML, escape};
 
@@ -32,9 +32,10 @@ pub fn presentation(title: &str, lines: &[String], salt: u64) -> Vec<u8> {
         relations.push(("slide", file));
         types.push((path, "officedocument.presentationml.slide"));
     }
-    let ids: String = (0..slides.len())
+    let ids = (0..slides.len())
         .map(|n| format!(r#"<p:sldId id="{}" r:id="rId{}"/>"#, 256 + n, 3 + n))
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let main = format!(
         r#"{XML}<p:presentation xmlns:a="{A}" xmlns:r="{REL}" xmlns:p="{P}"><p:sldMasterIdLst><p:sldMasterId id="2147483648" r:id="rId1"/></p:sldMasterIdLst><p:sldIdLst>{ids}</p:sldIdLst><p:sldSz cx="12192000" cy="6858000"/><p:notesSz cx="6858000" cy="9144000"/></p:presentation>"#
     );
@@ -87,13 +88,14 @@ fn slide(title: &str, lines: &[String]) -> String {
 
 /// A box over the slide's width; `top` and `height` in EMU, `size` in 1/100 point.
 fn text_box(id: u32, name: &str, top: u32, height: u32, size: u32, lines: &[String]) -> String {
-    let paragraphs: String = lines
+    let paragraphs = lines
         .iter()
         .map(|line| {
             let line = escape(line);
             format!(r#"<a:p><a:r><a:rPr lang="zh-CN" sz="{size}"/><a:t>{line}</a:t></a:r></a:p>"#)
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     format!(
         r#"<p:sp><p:nvSpPr><p:cNvPr id="{id}" name="{name}"/><p:cNvSpPr txBox="1"/><p:nvPr/></p:nvSpPr><p:spPr><a:xfrm><a:off x="600000" y="{top}"/><a:ext cx="10992000" cy="{height}"/></a:xfrm><a:prstGeom prst="rect"><a:avLst/></a:prstGeom></p:spPr><p:txBody><a:bodyPr wrap="square"/><a:lstStyle/>{paragraphs}</p:txBody></p:sp>"#
     )
@@ -111,9 +113,9 @@ fn layout() -> String {
     )
 }
 
-/// The least theme that PowerPoint accepts: 12 colours, 2 fonts, 3 of each style.
+/// The least theme that `PowerPoint` accepts: 12 colours, 2 fonts, 3 of each style.
 fn theme() -> String {
-    let colours: String = [
+    let colours = [
         ("dk1", "000000"),
         ("lt1", "FFFFFF"),
         ("dk2", "1F2329"),
@@ -129,7 +131,8 @@ fn theme() -> String {
     ]
     .iter()
     .map(|(name, rgb)| format!(r#"<a:{name}><a:srgbClr val="{rgb}"/></a:{name}>"#))
-    .collect();
+    .collect::<Vec<_>>()
+    .concat();
     let font = r#"<a:latin typeface="Calibri"/><a:ea typeface="SimSun"/><a:cs typeface=""/>"#;
     let fill = r#"<a:solidFill><a:schemeClr val="phClr"/></a:solidFill>"#;
     let line = format!(r#"<a:ln w="9525">{fill}<a:prstDash val="solid"/></a:ln>"#);

@@ -26,10 +26,9 @@ pub fn sample(name: &str) -> Bytes {
 fn png(width: u32, height: u32, rgb: [u8; 3]) -> Vec<u8> {
     let mut raw = Vec::new();
     for _ in 0..height {
+        // Each line begins with its filter: none.
         raw.push(0);
-        for _ in 0..width {
-            raw.extend_from_slice(&rgb);
-        }
+        raw.extend(std::iter::repeat_n(rgb, width as usize).flatten());
     }
     let mut header = Vec::new();
     header.extend_from_slice(&width.to_be_bytes());

@@ -13,14 +13,15 @@ pub fn workbook(sheets: &[(String, super::Rows)], salt: u64) -> Vec<u8> {
         (1..=sheets.len()).map(|n| format!("worksheets/sheet{n}.xml")).collect();
     let paths: Vec<String> = files.iter().map(|file| format!("xl/{file}")).collect();
 
-    let listed: String = names
+    let listed = names
         .iter()
         .enumerate()
         .map(|(n, name)| {
             let (name, id) = (escape(name), n + 1);
             format!(r#"<sheet name="{name}" sheetId="{id}" r:id="rId{id}"/>"#)
         })
-        .collect();
+        .collect::<Vec<_>>()
+        .concat();
     let book = format!(
         r#"{XML}<workbook xmlns="{MAIN}" xmlns:r="{REL}"><sheets>{listed}</sheets></workbook>"#
     );
@@ -62,7 +63,7 @@ pub fn workbook(sheets: &[(String, super::Rows)], salt: u64) -> Vec<u8> {
 fn worksheet(rows: &super::Rows) -> String {
     let mut data = String::new();
     for (r, row) in rows.iter().enumerate() {
-        data.push_str(&format!(r#"<row r="{}">"#, r + 1));
+        ooxml::append(&mut data, format_args!(r#"<row r="{}">"#, r + 1));
         for (c, cell) in row.iter().enumerate() {
             let at = format!("{}{}", column(c), r + 1);
             let number = !cell.is_empty()
@@ -70,12 +71,15 @@ fn worksheet(rows: &super::Rows) -> String {
                 && cell.bytes().all(|b| b.is_ascii_digit())
                 && (cell == "0" || !cell.starts_with('0'));
             if number {
-                data.push_str(&format!(r#"<c r="{at}"><v>{cell}</v></c>"#));
+                ooxml::append(&mut data, format_args!(r#"<c r="{at}"><v>{cell}</v></c>"#));
             } else {
-                data.push_str(&format!(
-                    r#"<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{}</t></is></c>"#,
-                    escape(cell)
-                ));
+                ooxml::append(
+                    &mut data,
+                    format_args!(
+                        r#"<c r="{at}" t="inlineStr"><is><t xml:space="preserve">{}</t></is></c>"#,
+                        escape(cell)
+                    ),
+                );
             }
         }
         data.push_str("</row>");

@@ -1,7 +1,7 @@
 //! Tokens: whose call it is, and the endpoints that hand tokens out.
 //!
-//! docs: authentication-management/access-token/tenant_access_token_internal,
-//! app_access_token_internal, authen-v1/user_info; codes: generic error codes.
+//! docs: `authentication-management/access-token/tenant_access_token_internal` and its
+//! neighbours, `authen-v1/user_info`; codes: generic error codes.
 
 use http::{HeaderMap, header};
 use serde_json::{Value, json};

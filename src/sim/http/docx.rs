@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::super::content;
 use super::super::ids::{self, Id};
+use super::super::look;
 use super::super::state::{ObjId, State};
 use super::page;
 use super::{Reply, Req};
@@ -199,7 +200,7 @@ pub fn old_meta(state: &mut State, request: &Req<'_>) -> Reply {
         "upgraded_token": upgraded.map_or_else(String::new, |id| state.obj_token(id)),
         "obj_type": "doc", "owner": state.users[0].open_id, "owner_user_name": owner,
         "server_time": state.now(), "tenant_id": "1", "title": obj.title, "type": 2,
-        "url": state.url("doc", &token),
+        "url": look::url("doc", &token),
     }}))
 }
 

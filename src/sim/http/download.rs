@@ -1,6 +1,7 @@
 //! Uploaded files and what is embedded in documents. docs: drive-v1/file/download,
 //! drive-v1/media/download, drive-v1/media/batch_get_tmp_download_url.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use http::header;
@@ -110,7 +111,7 @@ pub fn send(blob: Blob, name: &str, etag: Option<String>, request: &Req<'_>) -> 
     let range = text(header::RANGE).filter(|_| same).and_then(|r| parse_range(r, total));
     if let Some(Err(())) = range {
         return Reply::error(416, 1_061_002, "requested range not satisfiable")
-            .with("content-range", format!("bytes */{total}"));
+            .with("content-range", &format!("bytes */{total}"));
     }
     let (status, part) = match range {
         Some(Ok(part)) => (206, part),
@@ -153,7 +154,7 @@ fn disposition(name: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            let _ = write!(encoded, "%{byte:02X}");
         }
     }
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::look;
 use super::super::permit::Identity;
 use super::super::state::{PlaceId, State};
 use super::page;
@@ -119,7 +120,7 @@ fn entry(state: &State, id: PlaceId) -> Value {
         "name": state.title_at(id),
         "type": ty,
         "parent_token": parent,
-        "url": state.url(obj.ty.as_str(), &state.obj_token(place.obj)),
+        "url": look::url(obj.ty.as_str(), &state.obj_token(place.obj)),
         "created_time": place.created.to_string(),
         "modified_time": edited.to_string(),
         "owner_id": state.users[0].open_id,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::ids::Id;
+use super::super::look;
 use super::super::permit::Identity;
 use super::super::state::{ObjId, State};
 use super::{Reply, Req};
@@ -81,7 +82,7 @@ fn meta(state: &State, id: ObjId, asked: &str, asked_type: &str, with_url: bool)
         "latest_modify_time": obj.edited.to_string(),
     });
     if with_url {
-        meta["url"] = state.url(obj.ty.as_str(), &token).into();
+        meta["url"] = look::url(obj.ty.as_str(), &token).into();
     }
     if asked_type == "wiki" {
         meta["request_doc_info"] = json!({"doc_token": asked, "doc_type": asked_type});

@@ -105,7 +105,9 @@ pub enum Body {
 impl Reply {
     /// `code` 0 with `data`.
     pub fn data(data: Value) -> Self {
-        Self::top(json!({"code": 0, "msg": "success", "data": data}))
+        let mut envelope = json!({"code": 0, "msg": "success"});
+        envelope["data"] = data;
+        Self::top(envelope)
     }
 
     /// An envelope as it is, HTTP 200.
@@ -120,7 +122,7 @@ impl Reply {
         Self { status, code, headers: Vec::new(), body: Body::Json(envelope) }
     }
 
-    fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+    fn with(mut self, name: &'static str, value: &dyn ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
@@ -202,8 +204,14 @@ fn endpoints() -> Vec<Endpoint> {
         ),
         get("/bitable/v1/apps/:app_token", Either, Limit::second(20), bitable::app),
         get("/bitable/v1/apps/:app_token/tables", Either, Limit::second(20), bitable::tables),
+        get("/sim/clock", Nothing, Limit::second(1_000_000), clock),
         get("/sim/media/:signature", Nothing, Limit::second(1_000_000), download::signed),
     ]
+}
+
+/// The tenant's time, for a client that must live in it.
+fn clock(state: &mut State, _request: &Req<'_>) -> Reply {
+    Reply::data(json!({"now_millis": state.clock.now().as_millisecond()}))
 }
 
 /// Makes the router: every path goes through one door, which keeps the order of the
@@ -246,7 +254,7 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
         _ => call.path.as_str(),
     };
 
-    let (effects, latency) = {
+    let (number, effects, latency) = {
         let text = String::from_utf8_lossy(&call.body);
         let mut state = lock(&shared);
         let effects = state.faults.strike(&Incoming {
@@ -256,7 +264,17 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
             query: &call.query,
             body: &text,
         });
-        (effects, state.knobs.latency_millis)
+        let number = state.log.begin(Call {
+            method: call.method.to_string(),
+            pattern: pattern.to_owned(),
+            path: call.path.clone(),
+            query: call.query.clone(),
+            identity: String::new(),
+            status: 0,
+            code: 0,
+            at: call.at,
+        });
+        (number, effects, state.knobs.latency_millis)
     };
     if latency > 0 {
         tokio::time::sleep(Duration::from_millis(latency)).await;
@@ -279,19 +297,10 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
     let (status, code) = if severed { (0, 0) } else { (reply.status, reply.code) };
     let log_id = state.next();
     let date = httpdate::fmt_http_date(SystemTime::from(state.clock.now()));
-    state.log.calls.push(Call {
-        method: call.method.to_string(),
-        pattern: pattern.to_owned(),
-        identity,
-        status,
-        code,
-        at: call.at,
-        path: call.path.clone(),
-        query: call.query.clone(),
-    });
+    state.log.finish(number, identity, status, code);
     drop(state);
 
-    let reply = reply.with("date", date).with("x-tt-logid", format!("{log_id:032}"));
+    let reply = reply.with("date", &date).with("x-tt-logid", &format!("{log_id:032}"));
     body::response(reply, &effects, severed)
 }
 
@@ -334,7 +343,7 @@ fn respond(
             Style::BadRequest => rate_limited(400, Some(no.reset_secs.unsigned_abs())),
             Style::Throttle => Reply::error(400, 1_061_045, "can retry"),
         };
-        return (caller, reply.with("x-ogw-ratelimit-limit", no.limit));
+        return (caller, reply.with("x-ogw-ratelimit-limit", &no.limit));
     }
     let query: Vec<(String, String)> = decode_query(&call.query);
     let json = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
@@ -358,7 +367,7 @@ fn instead(effect: &Effect) -> Option<Reply> {
 fn rate_limited(status: u16, reset_secs: Option<u64>) -> Reply {
     let reply = Reply::error(status, 99_991_400, "request trigger frequency limit");
     match reset_secs {
-        Some(secs) => reply.with("x-ogw-ratelimit-reset", secs),
+        Some(secs) => reply.with("x-ogw-ratelimit-reset", &secs),
         None => reply,
     }
 }

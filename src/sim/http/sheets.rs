@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::look;
 use super::super::state::{ObjId, State};
 use super::{Reply, Req};
 use crate::model::ObjType;
@@ -30,7 +31,7 @@ pub fn spreadsheet(state: &mut State, request: &Req<'_>) -> Reply {
             Reply::data(json!({"spreadsheet": {
                 "title": state.obj(id).title,
                 "owner_id": state.users[0].open_id,
-                "url": state.url("sheet", &token),
+                "url": look::url("sheet", &token),
                 "token": token,
             }}))
         }

@@ -36,10 +36,10 @@ pub fn spaces(state: &mut State, request: &Req<'_>) -> Reply {
         .filter(|i| state.may_read_space(who, index(*i)))
         .map(|i| space_json(state, index(i)))
         .collect();
-    Reply::data(listing(items, page.next))
+    Reply::data(listing(&items, page.next.as_deref()))
 }
 
-fn listing(items: Vec<Value>, next: Option<String>) -> Value {
+fn listing(items: &[Value], next: Option<&str>) -> Value {
     json!({
         "items": items,
         "has_more": next.is_some(),
@@ -133,13 +133,13 @@ pub fn nodes(state: &mut State, request: &Req<'_>) -> Reply {
     let seal = format!("{space} {parent:?} {size}");
     let mut token = request.query("page_token");
     if state.knobs.wiki_empty_pages && token.is_none() {
-        return Reply::data(listing(Vec::new(), Some(EMPTY_PAGE.to_owned())));
+        return Reply::data(listing(&[], Some(EMPTY_PAGE)));
     }
     token = token.filter(|token| *token != EMPTY_PAGE);
     let Some(page) = page::cut(children.len(), size, token, &seal) else { return bad_params() };
     let items: Vec<Value> =
         state.listed(&children[page.from..page.to]).map(|id| node_json(state, id)).collect();
-    Reply::data(listing(items, page.next))
+    Reply::data(listing(&items, page.next.as_deref()))
 }
 
 /// Token of the first page with items, where listings begin with an empty one.
