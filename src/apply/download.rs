@@ -17,7 +17,10 @@ use super::sink::{Sink, blocking};
 use super::trouble::Trouble;
 
 /// Bytes asked for at once: a plain request for a large file may be refused.
-const RANGE: u64 = 64 << 20;
+const RANGE: u64 = if cfg!(test) { 1 << 10 } else { 64 << 20 };
+
+/// Bytes that make a cut connection worth going on with as often as it takes.
+const PROGRESS: u64 = 256 << 10;
 
 /// New beginnings after the first, where the file is replaced meanwhile.
 const RESTARTS: u32 = 2;
@@ -46,15 +49,31 @@ pub(super) async fn file(fetcher: &Fetcher, about: &About) -> Result<Sealed, Set
     let mut partial = found(fetcher, about).await?;
     let mut cuts = 0;
     loop {
-        let offset = partial.as_ref().map_or(0, |partial| partial.sink.size());
-        let body = match request(fetcher, about, offset).await {
-            Ok(Some(body)) => body,
-            // No such range: what is staged is not of this file.
-            Ok(None) => {
+        // Without an `ETag` the edit time must vouch for what is staged: an edit before
+        // the listing that this run saw is in the bytes already. Asked before the next
+        // range, not while its body waits, which would hold a place in the queue.
+        if let Some(staged) = &partial
+            && staged.validators.etag.is_none()
+            && base.is_none()
+        {
+            let edited = match edit_time(fetcher, about).await {
+                Ok(edited) => edited,
+                Err(setback) => {
+                    keep(partial.take()).await?;
+                    return Err(setback);
+                }
+            };
+            base = Some(edited.at_secs);
+            if !before_listing(edited, about.edited) {
+                // Not a replacement for sure, so it does not count as one.
                 discard(partial.take()).await?;
-                again(&mut restarts)?;
-                continue;
             }
+        }
+        let offset = partial.as_ref().map_or(0, |partial| partial.sink.size());
+        let range = offset..offset + RANGE;
+        let call = fetcher.client.download_file(about.object.token.as_str(), Some(range));
+        let body = match fetcher.call(call).await {
+            Ok(body) => body,
             Err(setback) => {
                 keep(partial.take()).await?;
                 return Err(setback);
@@ -73,23 +92,6 @@ pub(super) async fn file(fetcher: &Fetcher, about: &About) -> Result<Sealed, Set
                     discard(Some(current)).await?;
                     again(&mut restarts)?;
                     continue;
-                }
-                if body.etag.is_none() && base.is_none() {
-                    // Without an `ETag` the edit time must vouch for what is staged: an
-                    // edit before the listing that this run saw is in the bytes already.
-                    let edited = match edit_time(fetcher, about).await {
-                        Ok(edited) => edited,
-                        Err(setback) => {
-                            keep(Some(current)).await?;
-                            return Err(setback);
-                        }
-                    };
-                    base = Some(edited.at_secs);
-                    if !before_listing(edited, about.edited) {
-                        // Not a replacement for sure, so it does not count as one.
-                        discard(Some(current)).await?;
-                        continue;
-                    }
                 }
                 current.joined = true;
                 current
@@ -112,7 +114,7 @@ pub(super) async fn file(fetcher: &Fetcher, about: &About) -> Result<Sealed, Set
         match came {
             Came::Cut(error) => {
                 // Progress makes up for earlier cuts: a large file over a bad line.
-                cuts = if size > before { 1 } else { cuts + 1 };
+                cuts = if size >= before + PROGRESS { 1 } else { cuts + 1 };
                 partial = Some(current);
                 if cuts > fetcher.settings.retries {
                     keep(partial.take()).await?;
@@ -125,6 +127,7 @@ pub(super) async fn file(fetcher: &Fetcher, about: &About) -> Result<Sealed, Set
             }
             Came::Whole if total.is_some_and(|total| size < total) => {
                 if size == before {
+                    // Would never end.
                     keep(Some(current)).await?;
                     return Err(Trouble::failed("the service sent an empty range").into());
                 }
@@ -157,21 +160,6 @@ pub(super) async fn file(fetcher: &Fetcher, about: &About) -> Result<Sealed, Set
     }
 }
 
-/// Asks for the next range. `None`: there is no such range.
-async fn request(fetcher: &Fetcher, about: &About, offset: u64) -> Result<Option<Body>, Setback> {
-    let token = about.object.token.as_str();
-    let range = offset..offset + RANGE;
-    match fetcher.unless_quit(fetcher.client.download_file(token, Some(range))).await? {
-        Ok(body) => Ok(Some(body)),
-        Err(error) if error.status == Some(416) && offset > 0 => Ok(None),
-        // An empty file has no range at all.
-        Err(error) if error.status == Some(416) => {
-            fetcher.call(fetcher.client.download_file(token, None)).await.map(Some)
-        }
-        Err(error) => Err(fetcher.judge(error)),
-    }
-}
-
 /// True where a reply goes on where `current` ends, in the same version as far as the
 /// reply shows.
 fn fits(current: &Partial, body: &Body) -> bool {
@@ -191,7 +179,7 @@ async fn found(fetcher: &Fetcher, about: &About) -> Result<Option<Partial>, Setb
     let same_time =
         seen.edited_secs.is_some() && seen.edited_secs == about.edited.map(|edited| edited.at_secs);
     let size = partial.sink.size();
-    let usable = size > 0 && seen.total.is_some_and(|total| size < total);
+    let usable = size > 0 && seen.total.is_some_and(|total| size <= total);
     if usable && (seen.etag.is_some() || same_time) {
         return Ok(Some(partial));
     }

@@ -74,7 +74,9 @@ impl ExportQueue {
         }
         match &result {
             Ok(_) => self.widen(),
-            Err(_) => self.narrow(),
+            // A refusal says nothing about how busy the service is.
+            Err(Setback::Trouble(trouble)) if trouble.failure.retryable => self.narrow(),
+            Err(_) => {}
         }
         result
     }
@@ -118,12 +120,14 @@ impl ExportQueue {
         let began = Instant::now();
         let timeout = fetcher.settings.export_timeout;
         let mut delay = self.first_delay();
+        let mut polls = 0;
         loop {
             let left = timeout.saturating_sub(began.elapsed());
             fetcher.unless_quit(tokio::time::sleep(delay.min(left))).await?;
+            polls += 1;
             match fetcher.call(fetcher.client.poll_export(ticket, object)).await? {
                 ExportJob::Ready { file_token, size } => {
-                    self.learn(began.elapsed());
+                    self.learn(began.elapsed(), polls == 1);
                     return Ok(Ok((file_token, size)));
                 }
                 ExportJob::Again(error) => return Ok(Err(error)),
@@ -151,11 +155,12 @@ impl ExportQueue {
         Duration::from_secs_f64((self.state().typical_secs * 1.2).clamp(0.5, 10.0))
     }
 
-    fn learn(&self, took: Duration) {
+    fn learn(&self, took: Duration, at_once: bool) {
         let mut state = self.state();
-        // A product that was ready at the first poll took at most that long, so the mean
-        // may sink only slowly towards what is really needed.
-        state.typical_secs = 0.8 * state.typical_secs + 0.2 * (took.as_secs_f64() * 0.9);
+        // Ready at the first poll: it may have been ready well before, so the mean sinks
+        // a little each time, until a poll comes too early and tells the real time.
+        let secs = took.as_secs_f64() * if at_once { 0.7 } else { 1.0 };
+        state.typical_secs = 0.8 * state.typical_secs + 0.2 * secs;
     }
 
     fn widen(&self) {

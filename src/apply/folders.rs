@@ -22,14 +22,14 @@ impl Journal {
                 break;
             }
             match (self.make_one(&place)?, change) {
-                (Ok(made), Some(change)) => self.tell(done(change, 0, None, made)),
+                (Ok(made), Some(change)) => self.tell(&done(change, 0, None, made)),
                 (Ok(_), None) => {}
                 (Err(trouble), Some(change)) => {
                     self.fail(&Failing { change, note: None }, &trouble)?;
                 }
                 (Err(trouble), None) => {
                     self.report.partial = true;
-                    self.warn(format!("{}", trouble.failure.message));
+                    self.warn(trouble.failure.message);
                 }
             }
         }
@@ -41,11 +41,8 @@ impl Journal {
             return Ok(Err(no_row(place)));
         };
         let at = Loc::Mirror(path.clone());
-        let standing = match self.disk.look(&at) {
-            Ok(standing) => standing,
-            // Something on the way to it is no folder; `ensure_dir` says what.
-            Err(_) => None,
-        };
+        // Where something on the way to it is no folder, `ensure_dir` says what.
+        let standing = self.disk.look(&at).unwrap_or_default();
         match standing {
             Some(LocalEntry::Dir) => return Ok(Ok(false)),
             Some(entry) => {
@@ -89,7 +86,7 @@ impl Journal {
             };
             // Nothing to settle after a crash: the manifest says the same before and after.
             match self.disk.set_mtime(&path, row.mtime_secs) {
-                Ok(()) => self.tell(done(change, 0, Some(row.blake3), true)),
+                Ok(()) => self.tell(&done(change, 0, Some(row.blake3), true)),
                 Err(error) => {
                     let trouble = Trouble::of_disk(error, &self.settings)?;
                     self.fail(&Failing { change, note: None }, &trouble)?;

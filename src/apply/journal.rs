@@ -331,7 +331,7 @@ impl Journal {
         }
         self.adopt_changes(&changes);
         for event in told {
-            self.tell(event);
+            self.tell(&event);
         }
         for (wants, trouble) in failures {
             for failing in wants {
@@ -370,20 +370,23 @@ impl Journal {
             self.record(&[RowChange::Put { key: place, place: Box::new(row) }])?;
         }
         self.report.partial |= trouble.counts(&self.settings);
-        self.tell(Event::Failed { change: failing.change.clone(), error: trouble.failure.clone() });
+        self.tell(&Event::Failed {
+            change: failing.change.clone(),
+            error: trouble.failure.clone(),
+        });
         Ok(())
     }
 
     /// Counts and tells.
-    pub(super) fn tell(&mut self, event: Event) {
-        let (change, rank) = match &event {
+    pub(super) fn tell(&mut self, event: &Event) {
+        let (change, rank) = match event {
             Event::Failed { change, .. } => (change, Rank::Failed),
             Event::Change { change } | Event::Done { change, .. } => {
                 (change, Rank::from(change.kind))
             }
         };
         self.report.tally.count(change.place(), rank);
-        self.progress.event(&event);
+        self.progress.event(event);
     }
 
     /// Tells that a planned change turned out to be nothing to do, for good: a late skip.
@@ -424,15 +427,17 @@ impl Journal {
 
     /// A name in the parking place that nobody has.
     pub(super) fn parking(&mut self) -> Loc {
-        self.parked += 1;
-        let name: String = self
-            .settings
-            .run_id
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' })
-            .collect();
-        let path = RelPath::new(format!("{name}-{}", self.parked)).expect("one safe component");
-        Loc::Parked(path)
+        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let run: String = self.settings.run_id.chars().map(safe).collect();
+        loop {
+            self.parked += 1;
+            let path = RelPath::new(format!("{run}-{}", self.parked)).expect("one safe component");
+            let at = Loc::Parked(path);
+            // Where it cannot be looked at, the rename itself refuses what is taken.
+            if !matches!(self.disk.look(&at), Ok(Some(_))) {
+                return at;
+            }
+        }
     }
 
     /// True where what stands there is not what the row says: it was altered locally.
@@ -467,6 +472,7 @@ impl Journal {
     ) -> Result<Result<(), Trouble>, Halt> {
         // What waits may be about the very same path.
         self.flush()?;
+        self.doubt_folders();
         let place = match self.disk.trash_place(&self.settings.run_id, path) {
             Ok(place) => place,
             Err(error) => return Ok(Err(Trouble::of_disk(error, &self.settings)?)),

@@ -150,7 +150,7 @@ impl Journal {
         row.products.insert(product, record);
         let mut step = Step {
             key: make.place.clone(),
-            op: written.then(|| Op::Link { to: path, text }),
+            op: written.then_some(Op::Link { to: path, text }),
             then: vec![RowChange::Put { key: make.place.clone(), place: Box::new(row) }],
             done: vec![done(make.change.clone(), 0, Some(blake3), written)],
             wants: Vec::new(),
@@ -186,7 +186,7 @@ impl Journal {
             let ours = matches!(&standing, Some(LocalEntry::Link(text)) if old.link.as_ref() == Some(text));
             let result = self.try_now(Step {
                 key: make.place.clone(),
-                op: ours.then(|| Op::Remove { from: at }),
+                op: ours.then_some(Op::Remove { from: at }),
                 then: vec![RowChange::Put { key: make.place.clone(), place: Box::new(row) }],
                 done: Vec::new(),
                 wants: Vec::new(),

@@ -21,6 +21,7 @@ mod sink;
 mod trouble;
 
 use std::collections::{BTreeMap, HashSet};
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ use crate::clock::Clock;
 use crate::disk::{Disk, DiskError};
 use crate::feishu::{ApiError, Client};
 use crate::model::change::{Failure, Rank, Tally};
-use crate::model::recorded::{PlaceRow, Recorded};
+use crate::model::recorded::{Loc, PlaceRow, Recorded, Slot, Stamp};
 use crate::model::{PlaceKey, PlaceToken};
 use crate::plan::{Fetch, Plan, Relocation};
 use crate::progress::Progress;
@@ -236,10 +237,10 @@ impl Gate {
 }
 
 /// Runs a part of the work on a blocking thread, which owns the journal meanwhile.
-async fn on_disk(
+async fn on_disk<T: Send + 'static>(
     mut journal: Journal,
-    work: impl FnOnce(&mut Journal) -> Result<(), Halt> + Send + 'static,
-) -> (Journal, Result<(), Halt>) {
+    work: impl FnOnce(&mut Journal) -> Result<T, Halt> + Send + 'static,
+) -> (Journal, Result<T, Halt>) {
     blocking(move || {
         let result = work(&mut journal);
         (journal, result)
@@ -289,27 +290,50 @@ fn record_rows(
     Ok(waiting)
 }
 
+/// What to fetch, with what the manifest says about copies. What could be put nowhere,
+/// because its folder failed, fails here and costs no call.
+fn jobs(journal: &mut Journal, fetches: Vec<Fetch>) -> Result<Vec<Job>, Halt> {
+    let mut jobs = Vec::with_capacity(fetches.len());
+    for mut fetch in fetches {
+        let wants = mem::take(&mut fetch.wants);
+        let (wants, lost): (Vec<_>, Vec<_>) = wants.into_iter().partition(|want| {
+            let slot = Slot::Product(want.format);
+            matches!(journal.current().slot(&want.place, slot), Some(Loc::Mirror(_)))
+        });
+        let stamp = Stamp::of(fetch.edited, fetch.revision);
+        for want in lost {
+            let trouble = publish::no_row(&want.place);
+            journal.fail_want(&want, &stamp, &trouble)?;
+        }
+        if wants.is_empty() {
+            continue;
+        }
+        let current = journal.current();
+        let copies = wants.iter().map(|want| {
+            let (key, product) = want.copy_from.as_ref()?;
+            let row = current.places.get(key)?.products.get(product)?.clone();
+            Some(Copy { from: current.product(key, product)?, row })
+        });
+        let copies = copies.collect();
+        jobs.push(Job { copies, fetch: Fetch { wants, ..fetch } });
+    }
+    Ok(jobs)
+}
+
 /// Fetches, and publishes what is finished while the rest is on its way.
 async fn content(
     journal: Journal,
     fetcher: &Fetcher,
     fetches: Vec<Fetch>,
 ) -> (Journal, Result<(), Halt>) {
-    if fetches.is_empty() {
+    let (journal, jobs) = on_disk(journal, move |journal| jobs(journal, fetches)).await;
+    let jobs = match jobs {
+        Ok(jobs) => jobs,
+        Err(halt) => return (journal, Err(halt)),
+    };
+    if jobs.is_empty() {
         return (journal, Ok(()));
     }
-    let jobs = fetches
-        .into_iter()
-        .map(|fetch| {
-            let current = journal.current();
-            let copies = fetch.wants.iter().map(|want| {
-                let (key, product) = want.copy_from.as_ref()?;
-                let row = current.places.get(key)?.products.get(product)?.clone();
-                Some(Copy { from: current.product(key, product)?, row })
-            });
-            Job { copies: copies.collect(), fetch }
-        })
-        .collect();
     let (sender, mut finished) = mpsc::channel(BATCH);
     let publisher = async move {
         let mut journal = journal;

@@ -242,7 +242,7 @@ impl Journal {
                     }
                 }
                 None => {
-                    self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?
+                    self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?;
                 }
             }
         }
@@ -260,12 +260,10 @@ impl Journal {
             let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
             let product = ProductKey::part(SLOT, id.clone());
             let stands = row.products.get(&product).and_then(|row| row.part_name.as_deref());
-            if stands.is_none_or(|stands| stands == name) {
-                if stands.is_some() {
-                    continue;
-                }
-                // Not on disk yet; whoever has its name must leave it all the same.
+            if stands == Some(name) {
+                continue;
             }
+            // Also for a part that is not on disk yet, whoever has its name must leave it.
             let holder = row.products.iter().find(|(other, row)| {
                 other.slot == SLOT && **other != product && row.part_name.as_deref() == Some(name)
             });

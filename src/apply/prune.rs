@@ -4,6 +4,8 @@
 //! the trash even where the rule says delete, and a folder that still holds anything
 //! stays.
 
+use std::collections::BTreeSet;
+
 use crate::disk::DiskError;
 use crate::model::change::Change;
 use crate::model::local::LocalEntry;
@@ -41,12 +43,17 @@ impl Journal {
             }
             return Ok(());
         }
+        let pruned: BTreeSet<ProductKey> =
+            products.iter().map(|(product, _)| product.clone()).collect();
+        // The row is read below; what waits may be about it.
+        self.ready(&place, &[])?;
         let count = products.len();
         let mut clean = true;
         for (n, (product, change)) in products.into_iter().enumerate() {
             // With the last product the row is what the plan says it becomes.
             let last = n + 1 == count && folder.is_none() && clean;
-            let then = last.then(|| self.final_row(&place, row.clone()));
+            self.ready(&place, &[])?;
+            let then = last.then(|| self.final_row(&place, row.clone(), &pruned));
             if let Err(trouble) = self.prune_product(&place, &product, &change, action, then)? {
                 clean = false;
                 self.fail(&Failing { change, note: None }, &trouble)?;
@@ -57,7 +64,7 @@ impl Journal {
         }
         let Some(change) = folder else {
             self.ready(&place, &[])?;
-            let then = vec![self.final_row(&place, row)];
+            let then = vec![self.final_row(&place, row, &pruned)];
             return self.push(Step {
                 key: place,
                 op: None,
@@ -81,7 +88,7 @@ impl Journal {
                 return self.fail(&Failing { change, note: None }, &trouble);
             }
         };
-        let then = vec![self.final_row(&place, row)];
+        let then = vec![self.final_row(&place, row, &pruned)];
         let told = if removed { vec![done(change, 0, None, true)] } else { Vec::new() };
         self.push(Step { key: place, op: None, then, done: told, wants: Vec::new() })
     }
@@ -96,17 +103,38 @@ impl Journal {
         }
     }
 
-    /// The row change that ends a prune. A row that others hang below is never dropped.
-    fn final_row(&self, place: &PlaceKey, row: Option<PlaceRow>) -> RowChange {
+    /// The row change that ends a prune. A row that others hang below is never dropped,
+    /// and what this run fetched since the plan was made stays recorded.
+    fn final_row(
+        &self,
+        place: &PlaceKey,
+        row: Option<PlaceRow>,
+        pruned: &BTreeSet<ProductKey>,
+    ) -> RowChange {
         let parent_of_some = self.children_of(&place.source, Some(&place.token)).next().is_some();
-        let kept = self.row(place).filter(|_| parent_of_some).cloned().map(|mut row| {
+        let now = self.row(place);
+        let kept = now.filter(|_| parent_of_some).cloned().map(|mut row| {
             row.products.clear();
             row
         });
-        match row.or(kept) {
-            Some(row) => RowChange::Put { key: place.clone(), place: Box::new(row) },
-            None => RowChange::Drop { key: place.clone() },
+        let Some(mut row) = row.or(kept) else { return RowChange::Drop { key: place.clone() } };
+        if let Some(now) = now {
+            for (product, record) in &now.products {
+                let fetched = || {
+                    let at = self.current().product(place, product);
+                    at.is_some_and(|at| matches!(self.disk.look(&at), Ok(Some(_))))
+                };
+                if row.products.contains_key(product) || (!pruned.contains(product) && fetched()) {
+                    row.products.insert(product.clone(), record.clone());
+                    if let Some(name) = now.names.get(&product.slot) {
+                        row.names.insert(product.slot, name.clone());
+                    }
+                }
+            }
+            row.outcomes.clone_from(&now.outcomes);
+            row.elsewhere.clone_from(&now.elsewhere);
         }
+        RowChange::Put { key: place.clone(), place: Box::new(row) }
     }
 
     fn prune_product(

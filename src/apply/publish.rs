@@ -453,7 +453,6 @@ impl Journal {
     }
 
     pub(super) fn warn(&mut self, message: String) {
-        self.progress.warn(&message);
         self.report.warnings.push(message);
     }
 }

@@ -12,7 +12,8 @@ const CHUNK: usize = 1 << 20;
 /// A staged file that async code writes to.
 pub(super) struct Sink {
     /// `None` only while a blocking thread has it, or after a write failed.
-    staged: Option<Staged>,
+    /// Boxed: it holds a whole hasher, and this is passed along through many futures.
+    staged: Option<Box<Staged>>,
     buffer: Vec<u8>,
     head: Vec<u8>,
     size: u64,
@@ -22,7 +23,7 @@ impl Sink {
     /// Goes on where `staged` ends.
     pub(super) fn new(staged: Staged) -> Self {
         let size = staged.size;
-        Self { staged: Some(staged), buffer: Vec::new(), head: Vec::new(), size }
+        Self { staged: Some(Box::new(staged)), buffer: Vec::new(), head: Vec::new(), size }
     }
 
     /// Bytes so far, with those not yet written.

@@ -1,7 +1,10 @@
 //! A small mirror on a real disk with a real manifest, for stories about `apply`.
 
 mod content;
+mod exports;
 mod moves;
+mod removal;
+mod service;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -141,9 +144,9 @@ impl World {
 
     /// Every file of the copy and what is in it.
     pub fn files(&self) -> BTreeMap<String, String> {
-        let walk = walkdir::WalkDir::new(self.path("")).into_iter().filter_entry(|entry| {
-            entry.file_name() != ".feishu-mirror"
-        });
+        let walk = walkdir::WalkDir::new(self.path(""))
+            .into_iter()
+            .filter_entry(|entry| entry.file_name() != ".feishu-mirror");
         walk.filter_map(Result::ok)
             .filter(|entry| !entry.file_type().is_dir())
             .map(|entry| {
@@ -207,11 +210,7 @@ pub fn product_row(text: &str) -> ProductRow {
 }
 
 pub fn edited() -> Edited {
-    Edited {
-        channel: crate::model::Channel::Drive,
-        at_secs: EDITED,
-        seen_secs: EDITED + 1000,
-    }
+    Edited { channel: crate::model::Channel::Drive, at_secs: EDITED, seen_secs: EDITED + 1000 }
 }
 
 /// A row with these slots; every product slot has a product.

@@ -95,14 +95,11 @@ fn stories() -> Vec<Story> {
         },
         Story {
             name: "a document with children and two formats, swapping its own names",
-            before: vec![(
-                key("d"),
-                row("d", None, &[(DOCX, "A"), (PDF, "B"), (Slot::Dir, "C")]),
-            ), file("x", Some("d"), "X")],
-            after: vec![(
-                key("d"),
-                row("d", None, &[(DOCX, "B"), (PDF, "C"), (Slot::Dir, "A")]),
-            )],
+            before: vec![
+                (key("d"), row("d", None, &[(DOCX, "A"), (PDF, "B"), (Slot::Dir, "C")])),
+                file("x", Some("d"), "X"),
+            ],
+            after: vec![(key("d"), row("d", None, &[(DOCX, "B"), (PDF, "C"), (Slot::Dir, "A")]))],
             files: vec![("drive/A/X", "x docx"), ("drive/B", "d docx"), ("drive/C", "d pdf")],
         },
         Story {
@@ -247,7 +244,12 @@ fn a_folder_takes_what_is_in_it_to_another_source() {
 
 #[test]
 fn a_strangers_file_blocks_only_the_place_that_wants_its_name() {
-    let given = [folder("f", None, "F"), file("x", Some("f"), "X"), file("a", None, "A"), file("b", None, "B")];
+    let given = [
+        folder("f", None, "F"),
+        file("x", Some("f"), "X"),
+        file("a", None, "A"),
+        file("b", None, "B"),
+    ];
     let moves = || {
         vec![
             // Blocked: keeps its place, and what goes into it goes there.
@@ -316,8 +318,7 @@ fn a_rename_that_the_disk_refuses_fails_alone() {
     let world = World::new();
     world.given(&[file("a", None, "A"), file("b", None, "B"), file("c", None, "C")]);
     let faults = Faults::when(|op, path| {
-        (op == Op::Rename && path == "drive/B")
-            .then(|| std::io::ErrorKind::PermissionDenied.into())
+        (op == Op::Rename && path == "drive/B").then(|| std::io::ErrorKind::PermissionDenied.into())
     });
     let mut journal = world.journal(&faults);
     let moves = ["a", "b", "c"]
