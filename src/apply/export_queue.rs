@@ -53,7 +53,8 @@ enum Lost {
 impl ExportQueue {
     pub(super) fn new(widest: usize) -> Self {
         let width = FIRST_WIDTH.min(widest.max(1));
-        let state = State { width, widest: widest.max(1), typical_secs: 2.0 };
+        // Low: a poll too early tells the real time at once, one too late only slowly.
+        let state = State { width, widest: widest.max(1), typical_secs: 0.7 };
         Self { slots: Semaphore::new(width), state: Mutex::new(state) }
     }
 
