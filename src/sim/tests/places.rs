@@ -28,6 +28,9 @@ async fn the_root_listing_is_whole_and_has_no_shortcuts() {
     assert_eq!(newest["type"], "shortcut", "by default the last edited comes first");
     assert_eq!(newest["shortcut_info"]["target_token"], target.token());
     assert!(newest["modified_time"].is_string());
+    root.children()[251].hide_target();
+    let listed = get(&tenant, &format!("/drive/v1/files?folder_token={token}")).await.json();
+    assert_eq!(listed["data"]["files"][0].get("shortcut_info"), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,6 +89,7 @@ async fn metas_tell_gone_from_hidden() {
     let node = tenant.space("S").docx("n");
     gone.delete();
     hidden.forbid();
+    tenant.metas_offset(2);
     let asked = json!({"with_url": true, "request_docs": [
         {"doc_token": doc.token(), "doc_type": "docx"},
         {"doc_token": node.place_token(), "doc_type": "wiki"},
@@ -96,6 +100,7 @@ async fn metas_tell_gone_from_hidden() {
     ]});
     let data = post(&tenant, "/drive/v1/metas/batch_query", asked).await.json()["data"].clone();
     assert_eq!(data["metas"][0]["title"], "a");
+    assert_eq!(data["metas"][0]["latest_modify_time"], (doc.edit_time() + 2).to_string());
     assert_eq!(data["metas"][1]["doc_token"], node.token());
     assert_eq!(data["metas"][1]["request_doc_info"]["doc_token"], node.place_token());
     let failed = data["failed_list"].as_array().unwrap();
