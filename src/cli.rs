@@ -362,7 +362,8 @@ mod tests {
 
     #[test]
     fn flags_mean_what_the_help_says() {
-        let cli = parsed("sync drive wiki -q --max-delete 8 --max-time 5h --json -C a.toml").unwrap();
+        let cli =
+            parsed("sync drive wiki -q --max-delete 8 --max-time 5h --json -C a.toml").unwrap();
         assert!(cli.global.quiet && cli.global.json);
         assert_eq!(cli.global.config.unwrap().to_str(), Some("a.toml"));
         let Command::Sync(sync) = cli.command else { panic!() };

@@ -109,8 +109,12 @@ impl Prepared {
         let tree = walk.await?;
         not_interrupted(session)?;
         let local = look_at(disk, recorded).await?;
-        let mut observed =
-            Observed { tree, local, answers: Answers::default(), now_secs: session.clock.now_secs() };
+        let mut observed = Observed {
+            tree,
+            local,
+            answers: Answers::default(),
+            now_secs: session.clock.now_secs(),
+        };
         let mut asked = plan::Questions::default();
         loop {
             let questions = plan::questions(&observed.inputs(self, recorded));
@@ -182,8 +186,10 @@ impl Observed {
             .map(|source| &source.name)
             .filter(|name| {
                 let Some(walked) = self.tree.sources.get(name) else { return false };
-                let whole =
-                    walked.listings.values().all(|l| matches!(l, Listing::Complete | Listing::Excluded));
+                let whole = walked
+                    .listings
+                    .values()
+                    .all(|l| matches!(l, Listing::Complete | Listing::Excluded));
                 whole && !walked.nodes.values().any(|node| place(&node.object.ty)) && !had(name)
             })
             .cloned()
@@ -285,9 +291,10 @@ impl Outlook {
 pub fn changes(plan: &Plan) -> Vec<&Change> {
     let moves = plan.asides.iter().chain(&plan.moves);
     let moves = moves.flat_map(|relocation| relocation.changes.iter().map(|(_, change)| change));
-    let prunes = plan.prunes.iter().flat_map(|prune| {
-        prune.products.iter().map(|(_, change)| change).chain(&prune.folder)
-    });
+    let prunes = plan
+        .prunes
+        .iter()
+        .flat_map(|prune| prune.products.iter().map(|(_, change)| change).chain(&prune.folder));
     let mut all: Vec<&Change> = moves
         .chain(plan.folders.iter().filter_map(|folder| folder.change.as_ref()))
         .chain(plan.fetches.iter().flat_map(|fetch| fetch.wants.iter().map(|want| &want.change)))

@@ -120,7 +120,8 @@ impl Run<'_> {
             self.store.record(&settled, &closed)?;
         }
         let now_secs = self.session.clock.now_secs();
-        let secs = |length: std::time::Duration| i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+        let secs =
+            |length: std::time::Duration| i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
         self.disk.sweep_staging(now_secs, secs(KEEP_PARTIAL))?;
         self.disk.empty_trash(now_secs, secs(self.prepared.config.trash_retention))?;
         Ok(())

@@ -94,8 +94,7 @@ impl Ui {
         let shown = global.progress != crate::cli::When::Never && !global.quiet;
         // The log of -vv would tear the bars apart.
         let bars = shown && err_is_terminal && global.verbose < 2;
-        let target =
-            if bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let how = How {
             json: global.json,
             quiet: global.quiet,
