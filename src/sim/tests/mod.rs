@@ -137,6 +137,6 @@ async fn export(tenant: &Tenant, token: &str, ty: &str, extension: &str, sub: &s
             assert_eq!(seen, [(1, true), (2, true), (0, true), (0, false)]);
             return got.bytes().to_vec();
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
