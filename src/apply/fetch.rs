@@ -271,6 +271,9 @@ impl Fetcher {
                 match self.unless_quit(self.client.get_revision(&about.object)).await {
                     Err(_) => return,
                     Ok(Ok(revision)) => revision,
+                    // Exports have a scope of their own: an app without the one for
+                    // revisions can be mirrored all the same.
+                    Ok(Err(error)) if error.class == Class::Config => None,
                     Ok(Err(error)) => match self.judge(error) {
                         Setback::Stopped => return,
                         // The edit time decides then.

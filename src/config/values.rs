@@ -186,7 +186,11 @@ pub fn base_url(text: &str) -> Result<String, String> {
     let host = uri.host().unwrap_or_default();
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
     let anonymous = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    if host.is_empty() || !bare || !anonymous {
+    // `http` takes any text after the colon for a port.
+    let port = uri.authority().and_then(|a| a.as_str().rsplit_once(':')).map(|(_, port)| port);
+    let port_is_right =
+        port.is_none_or(|port| port.ends_with(']') || port.parse::<u16>().is_ok());
+    if host.is_empty() || !bare || !anonymous || !port_is_right {
         return Err(format!("{text:?} must be a scheme and a host only, like \"https://host\""));
     }
     match uri.scheme_str() {
@@ -300,6 +304,7 @@ mod tests {
             ("http://open.feishu.cn", None),
             ("https://open.feishu.cn/open-apis", None),
             ("https://user:secret@open.feishu.cn", None),
+            ("http://127.0.0.1:80,", None),
             ("open.feishu.cn", None),
             ("", None),
         ];

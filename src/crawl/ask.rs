@@ -77,6 +77,8 @@ async fn revisions(
     let calls = each(objects, one, |(object, reply): (&Object, _)| {
         let revision = match reply {
             Ok(revision) => revision,
+            // Revisions have a scope of their own; without it the edit time decides.
+            Err(Trouble::Ends(error)) if error.class == Class::Config => None,
             Err(Trouble::Ends(error)) => return Err(error),
             // The edit time decides; the fetch will meet the same trouble and report it.
             Err(Trouble::Cut(_) | Trouble::Here(_)) => None,

@@ -66,10 +66,10 @@ impl Server {
             .by_ref()
             .map_while(Result::ok)
             .find_map(|line| {
-                let at = line.find("http://127.0.0.1:")?;
-                let rest = &line[at..];
-                let end = rest.find(|c: char| c == '"' || c.is_whitespace()).unwrap_or(rest.len());
-                Some(rest[..end].trim_end_matches('/').to_owned())
+                let base = "http://127.0.0.1:";
+                let port = &line[line.find(base)? + base.len()..];
+                let digits = port.find(|c: char| !c.is_ascii_digit()).unwrap_or(port.len());
+                Some(format!("{base}{}", &port[..digits]))
             })
             .expect("the server says where it is");
         // Goes on reading, so that the server never blocks on a full pipe.

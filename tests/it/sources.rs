@@ -173,3 +173,21 @@ async fn a_source_without_anything_is_a_warning() {
     let mirror = Mirror::with(&tenant, "[[source]]\nname = \"drive\"\nkind = \"drive\"\n");
     mirror.run(&["sync"]).await.exits(2).says(&["allow_empty"]);
 }
+
+/// An app without the scope for revisions is mirrored all the same: the edit time decides.
+#[tokio::test(start_paused = true)]
+async fn a_missing_scope_for_revisions_costs_only_revisions() {
+    use feishu_mirror::sim::{Effect, Fault};
+    let tenant = tenant();
+    let page = tenant.root().docx("Page");
+    let denied = Effect::status(400, 99_991_672);
+    tenant.fault(Fault::new("GET", "/docx/v1/documents/:document_id", denied));
+    let mirror = Mirror::of(&tenant);
+    mirror.sync().await.success();
+    page.edit("more");
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    let run = mirror.sync().await.success();
+    assert_eq!(run.changes(), ["update drive/Page.docx"]);
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}
