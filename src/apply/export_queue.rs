@@ -27,6 +27,9 @@ const NEW_TASKS: u32 = 2;
 /// Tries after the first for a product that arrives damaged.
 const DAMAGED: u32 = 2;
 
+/// The first wait for the name of a product that is finished.
+const NAMED_AFTER: Duration = Duration::from_millis(300);
+
 /// Tasks at once in the beginning.
 const FIRST_WIDTH: usize = 2;
 
@@ -121,18 +124,20 @@ impl ExportQueue {
         let timeout = fetcher.settings.export_timeout;
         let mut delay = self.first_delay();
         let mut polls = 0;
+        let mut finished = None;
         loop {
             let left = timeout.saturating_sub(began.elapsed());
             fetcher.unless_quit(tokio::time::sleep(delay.min(left))).await?;
             polls += 1;
             match fetcher.call(fetcher.client.poll_export(ticket, object)).await? {
                 ExportJob::Ready { file_token, size } => {
-                    self.learn(began.elapsed(), polls == 1);
+                    let (took, at_once) = finished.unwrap_or((began.elapsed(), polls == 1));
+                    self.learn(took, at_once);
                     return Ok(Ok((file_token, size)));
                 }
                 ExportJob::Again(error) => return Ok(Err(error)),
                 ExportJob::Refused(error) => return Err(fetcher.judge(error)),
-                ExportJob::Pending if began.elapsed() >= timeout => {
+                ExportJob::Pending | ExportJob::Nearly if began.elapsed() >= timeout => {
                     let mut trouble = Trouble::failed(format!(
                         "the export was not ready after {} s",
                         timeout.as_secs()
@@ -142,6 +147,13 @@ impl ExportQueue {
                     return Err(trouble.into());
                 }
                 ExportJob::Pending => delay = (delay * 3 / 2).min(Duration::from_secs(10)),
+                // How long the export took was known at the first of these; what follows
+                // is a moment, however long the export was.
+                ExportJob::Nearly if finished.is_none() => {
+                    finished = Some((began.elapsed(), polls == 1));
+                    delay = NAMED_AFTER;
+                }
+                ExportJob::Nearly => delay = (delay * 2).min(Duration::from_secs(10)),
             }
         }
     }
