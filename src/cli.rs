@@ -159,6 +159,7 @@ pub struct Init {
 
 /// What `sync` and `diff` share.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct RunFlags {
     /// Only these sources of the config [default: all]
     #[arg(value_name = "SOURCE")]
@@ -255,6 +256,7 @@ Examples:
   feishu-mirror ls
   feishu-mirror ls 'wiki/Handbook/**'
   feishu-mirror ls --failed               what has no current copy, and why")]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Ls {
     /// Only paths that match one of these
     #[arg(value_name = "GLOB")]
@@ -362,7 +364,8 @@ mod tests {
 
     #[test]
     fn flags_mean_what_the_help_says() {
-        let cli = parsed("sync drive wiki -q --max-delete 8 --max-time 5h --json -C a.toml").unwrap();
+        let cli =
+            parsed("sync drive wiki -q --max-delete 8 --max-time 5h --json -C a.toml").unwrap();
         assert!(cli.global.quiet && cli.global.json);
         assert_eq!(cli.global.config.unwrap().to_str(), Some("a.toml"));
         let Command::Sync(sync) = cli.command else { panic!() };

@@ -31,17 +31,17 @@ pub fn credentials(
     };
     if as_user {
         return token.map(|token| Credentials::User(SecretString::from(token))).ok_or_else(|| {
-            Problem::new(LOGIN, format!("no credential for identity = \"user\": {TOKEN} is not set"))
-                .hint(format!("set {TOKEN} to a user's access token (u-… or eyJ…)"))
+            Problem::new(
+                LOGIN,
+                format!("no credential for identity = \"user\": {TOKEN} is not set"),
+            )
+            .hint(format!("set {TOKEN} to a user's access token (u-… or eyJ…)"))
         });
     }
     match (id, secret) {
         (Some(id), Some(secret)) => {
             needs_no_user(config)?;
-            Ok(Credentials::App {
-                app_id: id.to_owned(),
-                app_secret: SecretString::from(secret),
-            })
+            Ok(Credentials::App { app_id: id.to_owned(), app_secret: SecretString::from(secret) })
         }
         (Some(_), None) => {
             Err(Problem::new(LOGIN, format!("{APP_ID} is set, but {APP_SECRET} is not"))
@@ -51,9 +51,8 @@ pub fn credentials(
             Err(Problem::new(LOGIN, format!("{APP_SECRET} is set, but {APP_ID} is not"))
                 .hint("you find both in the developer console under Credentials (凭证与基础信息)"))
         }
-        (None, None) => Err(Problem::new(LOGIN, "no credential").hint(format!(
-            "set {APP_ID} and {APP_SECRET} of your app, or {TOKEN} of a user"
-        ))),
+        (None, None) => Err(Problem::new(LOGIN, "no credential")
+            .hint(format!("set {APP_ID} and {APP_SECRET} of your app, or {TOKEN} of a user"))),
     }
 }
 
@@ -96,10 +95,13 @@ mod tests {
         }
     }
 
+    /// Identity, environment -> who it is, or words of the refusal.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Result<&'a str, &'a [&'a str]>);
+
     #[test]
     fn a_user_comes_before_the_app() {
         let (token, id, secret) = ((TOKEN, "u-1"), (APP_ID, "cli_1"), (APP_SECRET, "hush"));
-        let cases: [(&str, &[(&str, &str)], Result<&str, &[&str]>); 8] = [
+        let cases: [Case<'_>; 8] = [
             ("auto", &[token, id, secret], Ok("user")),
             ("auto", &[id, secret], Ok("app")),
             ("app", &[token, id, secret], Ok("app")),

@@ -93,7 +93,9 @@ impl Story {
             // A first run that ended between its first two steps.
             (None, Some(manifest), None) if self.manifest_empty => known(manifest),
             (None, Some(_), _) => refuse(
-                format!("there is a manifest for {path}, but no copy (no .feishu-mirror/root.json)"),
+                format!(
+                    "there is a manifest for {path}, but no copy (no .feishu-mirror/root.json)"
+                ),
                 "is the disk of the copy mounted? If the copy is really gone, `sync --init` puts \
                  the manifest aside and starts anew",
             ),
@@ -202,11 +204,7 @@ pub fn share(config: &Config) -> Result<Option<std::fs::File>, Problem> {
     }
 }
 
-fn look(
-    session: &Session,
-    config: &Config,
-    remembered: Option<String>,
-) -> Result<Story, Problem> {
+fn look(session: &Session, config: &Config, remembered: Option<String>) -> Result<Story, Problem> {
     let disk = Disk::open(&config.path, &config.state, false, &session.faults)?;
     let marker = marker(&disk)?;
     let there = config.state.join(MANIFEST).exists();
@@ -348,8 +346,12 @@ mod tests {
             let told = Story { marker, manifest, manifest_empty, remembered };
             for (flag, want) in [(false, plain), (true, init)] {
                 match told.verdict(Path::new("/m"), flag) {
-                    Ok(Verdict { id: Some(id), set_aside: false }) => assert_eq!(id, want, "{story}"),
-                    Ok(Verdict { id: None, set_aside: true }) => assert_eq!("aside", want, "{story}"),
+                    Ok(Verdict { id: Some(id), set_aside: false }) => {
+                        assert_eq!(id, want, "{story}");
+                    }
+                    Ok(Verdict { id: None, set_aside: true }) => {
+                        assert_eq!("aside", want, "{story}");
+                    }
                     Ok(verdict) => assert_eq!(want, "new", "{story}: {verdict:?}"),
                     Err(problem) => {
                         let text = format!("{} {}", problem.message, problem.hint.unwrap());

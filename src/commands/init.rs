@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 
-use super::exit::{self, Problem};
 use super::Session;
+use super::exit::{self, Problem};
 use crate::cli::Init;
 use crate::config::{EXAMPLE, FILE_NAME};
 use crate::ui::text::escaped;

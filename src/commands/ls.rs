@@ -113,12 +113,7 @@ fn state(key: &PlaceKey, row: &PlaceRow, config: &Config) -> &'static str {
 }
 
 /// Its files, and its folder where it is one.
-fn on_disk(
-    recorded: &Recorded,
-    key: &PlaceKey,
-    row: &PlaceRow,
-    state: &'static str,
-) -> Vec<Entry> {
+fn on_disk(recorded: &Recorded, key: &PlaceKey, row: &PlaceRow, state: &'static str) -> Vec<Entry> {
     let mut entries = Vec::new();
     if row.object.ty == ObjType::Folder
         && let Some(path) = path(recorded, key, &ProductKey::whole(Slot::Dir))
@@ -128,7 +123,9 @@ fn on_disk(
     }
     for (product, known) in &row.products {
         let at = recorded.product(key, product);
-        let Some(path) = at.and_then(|at| at.in_mirror().map(ToString::to_string)) else { continue };
+        let Some(path) = at.and_then(|at| at.in_mirror().map(ToString::to_string)) else {
+            continue;
+        };
         let times = known.stamp.times.values().max();
         entries.push(Entry {
             format: format(product.slot),
@@ -200,7 +197,9 @@ fn format(slot: Slot) -> Option<Format> {
 
 fn print(ui: &Ui, entries: &[Entry]) {
     if ui.is_json() {
-        entries.iter().for_each(|entry| ui.json(entry));
+        for entry in entries {
+            ui.json(entry);
+        }
         return;
     }
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());

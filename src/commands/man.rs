@@ -4,8 +4,8 @@ use std::io;
 
 use clap_mangen::Man;
 
-use super::exit::{self, Problem};
 use super::Session;
+use super::exit::{self, Problem};
 use crate::cli;
 
 /// Prints or writes the manual.

@@ -68,7 +68,7 @@ impl Prepared {
         };
         let credentials = account::credentials(&config, &session.vars)?;
         let as_user = matches!(credentials, Credentials::User(_));
-        let client = client(session, &config, credentials, flags.max_calls)?;
+        let client = client(session, &config, credentials, flags.max_calls);
         let deadline = flags.max_time.map(|length| tokio::time::Instant::now() + length);
         Ok(Self { config, sources, rules, options, as_user, client, deadline, began_ms })
     }
@@ -109,8 +109,12 @@ impl Prepared {
         let tree = walk.await?;
         not_interrupted(session)?;
         let local = look_at(disk, recorded).await?;
-        let mut observed =
-            Observed { tree, local, answers: Answers::default(), now_secs: session.clock.now_secs() };
+        let mut observed = Observed {
+            tree,
+            local,
+            answers: Answers::default(),
+            now_secs: session.clock.now_secs(),
+        };
         let mut asked = plan::Questions::default();
         loop {
             let questions = plan::questions(&observed.inputs(self, recorded));
@@ -182,8 +186,10 @@ impl Observed {
             .map(|source| &source.name)
             .filter(|name| {
                 let Some(walked) = self.tree.sources.get(name) else { return false };
-                let whole =
-                    walked.listings.values().all(|l| matches!(l, Listing::Complete | Listing::Excluded));
+                let whole = walked
+                    .listings
+                    .values()
+                    .all(|l| matches!(l, Listing::Complete | Listing::Excluded));
                 whole && !walked.nodes.values().any(|node| place(&node.object.ty)) && !had(name)
             })
             .cloned()
@@ -285,9 +291,10 @@ impl Outlook {
 pub fn changes(plan: &Plan) -> Vec<&Change> {
     let moves = plan.asides.iter().chain(&plan.moves);
     let moves = moves.flat_map(|relocation| relocation.changes.iter().map(|(_, change)| change));
-    let prunes = plan.prunes.iter().flat_map(|prune| {
-        prune.products.iter().map(|(_, change)| change).chain(&prune.folder)
-    });
+    let prunes = plan
+        .prunes
+        .iter()
+        .flat_map(|prune| prune.products.iter().map(|(_, change)| change).chain(&prune.folder));
     let mut all: Vec<&Change> = moves
         .chain(plan.folders.iter().filter_map(|folder| folder.change.as_ref()))
         .chain(plan.fetches.iter().flat_map(|fetch| fetch.wants.iter().map(|want| &want.change)))
@@ -322,7 +329,7 @@ fn client(
     config: &Config,
     credentials: Credentials,
     max_calls: Option<u64>,
-) -> Result<Client, Problem> {
+) -> Client {
     let limits = &config.limits;
     let settings = Settings {
         open_base: config.domain.open.clone(),
@@ -338,7 +345,7 @@ fn client(
         Some(http) => http.clone(),
         None => Arc::new(Network::new()),
     };
-    Ok(Client::new(settings, http, session.clock.clone()))
+    Client::new(settings, http, session.clock.clone())
 }
 
 /// Scans the copy, and hashes the files that only their bytes can vouch for.

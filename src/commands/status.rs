@@ -15,7 +15,9 @@ use crate::model::ObjType;
 use crate::model::recorded::{PlaceState, Recorded};
 use crate::ui::Tone;
 use crate::ui::summary::Summary;
-use crate::ui::text::{bytes, columns, count, counted, duration_ms, escaped, escaped_lines, minute};
+use crate::ui::text::{
+    bytes, columns, count, counted, duration_ms, escaped, escaped_lines, minute,
+};
 
 /// So many waiting places are shown; `ls --failed` has them all.
 const SHOWN: usize = 10;
@@ -141,22 +143,34 @@ impl Status {
             }
         }
         let (types, states) = self.counts();
-        let listed = |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
+        let listed =
+            |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
         let words = types.iter().map(|(ty, n)| format!("{} {}", count(*n), escaped(ty.as_str())));
         row("mirrored", listed(words.collect()));
         if !states.is_empty() {
             let words = states.iter().map(|(state, n)| format!("{} {state}", count(*n)));
             row("kept", listed(words.collect()));
         }
-        let free = self.free_bytes.map(|free| format!(", {} free", bytes(free))).unwrap_or_default();
+        let free =
+            self.free_bytes.map(|free| format!(", {} free", bytes(free))).unwrap_or_default();
         row("disk", format!("{}{free}", bytes(self.mirrored_bytes)));
         if self.trash.0 > 0 {
-            row("trash", format!("{}, {}", counted(self.trash.0, "file", "files"), bytes(self.trash.1)));
+            row(
+                "trash",
+                format!("{}, {}", counted(self.trash.0, "file", "files"), bytes(self.trash.1)),
+            );
         }
         if self.waiting.is_empty() {
             row("waiting", "nothing".to_owned());
         } else {
-            row("waiting", counted(self.waiting.len() as u64, "place has no current copy", "places have no current copy"));
+            row(
+                "waiting",
+                counted(
+                    self.waiting.len() as u64,
+                    "place has no current copy",
+                    "places have no current copy",
+                ),
+            );
         }
         ui.raw(columns(&rows, &[]).as_bytes());
         for entry in self.waiting.iter().take(SHOWN) {

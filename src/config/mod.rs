@@ -137,8 +137,10 @@ impl ConfigError {
                 "run `feishu-mirror init` to write one here, or name one with --config"
             }
             Self::Unreadable { .. } => "check the path and its permissions",
-            Self::Wrong(_) => "correct the config and run again; `feishu-mirror init` writes a \
-                               commented one to compare with",
+            Self::Wrong(_) => {
+                "correct the config and run again; `feishu-mirror init` writes a \
+                               commented one to compare with"
+            }
         }
     }
 }

@@ -177,7 +177,9 @@ fn domain(table: &Table<'_, '_>) -> Domain {
             let host = |key, default: Option<&str>| {
                 let Some((text, at)) = hosts.text(key) else {
                     if default.is_none() {
-                        hosts.reader.wrong(&hosts.at, format!("domain in [account] has no {key:?}"));
+                        hosts
+                            .reader
+                            .wrong(&hosts.at, format!("domain in [account] has no {key:?}"));
                     }
                     return default.unwrap_or_default().to_owned();
                 };
@@ -192,7 +194,11 @@ fn domain(table: &Table<'_, '_>) -> Domain {
             Domain { open, accounts }
         }
         _ => {
-            table.wrong("domain", value, "expected \"feishu\", \"lark\" or a table with both hosts");
+            table.wrong(
+                "domain",
+                value,
+                "expected \"feishu\", \"lark\" or a table with both hosts",
+            );
             feishu
         }
     }
@@ -277,16 +283,14 @@ fn formats_of(
 
 /// The `match` of a rule.
 fn rule_globs(rule: &Table<'_, '_>) -> Globs {
-    match rule.text("match") {
-        Some(pattern) => globs(rule, "match", &[pattern]),
-        None => {
-            if rule.get("match").is_none() {
-                let message = "this rule has no `match`; name a pattern like \"wiki/Handbook/**\"";
-                rule.reader.wrong(&rule.at, message);
-            }
-            Globs::default()
-        }
+    if let Some(pattern) = rule.text("match") {
+        return globs(rule, "match", &[pattern]);
     }
+    if rule.get("match").is_none() {
+        let message = "this rule has no `match`; name a pattern like \"wiki/Handbook/**\"";
+        rule.reader.wrong(&rule.at, message);
+    }
+    Globs::default()
 }
 
 fn globs(table: &Table<'_, '_>, key: &str, patterns: &[(String, std::ops::Range<usize>)]) -> Globs {
@@ -331,9 +335,7 @@ fn crawl(table: &Table<'_, '_>) -> Crawl {
     Crawl { full_every, full_under }
 }
 
-fn prune(
-    table: &Table<'_, '_>,
-) -> (PruneAction, Vec<(Globs, PruneAction)>, MaxDelete, Duration) {
+fn prune(table: &Table<'_, '_>) -> (PruneAction, Vec<(Globs, PruneAction)>, MaxDelete, Duration) {
     let default = table.choice("default", &PRUNE_WORDS, PruneAction::Keep);
     let max_delete = table.parsed("max_delete", MaxDelete::Percent(25.0), values::max_delete);
     let retention = table.duration("trash_retention", 30 * DAY);

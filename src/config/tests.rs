@@ -133,7 +133,15 @@ fn sources_say_what_they_cover() {
 #[test]
 fn mistakes_say_where_what_and_what_is_allowed() {
     let cases: [(&str, usize, &[&str]); 56] = [
-        ("[filter]\nexlude = []", 2, &["unknown key \"exlude\" in [filter]", "did you mean \"exclude\"?", "allowed: include, exclude, types, max_size, allow_forbidden"]),
+        (
+            "[filter]\nexlude = []",
+            2,
+            &[
+                "unknown key \"exlude\" in [filter]",
+                "did you mean \"exclude\"?",
+                "allowed: include, exclude, types, max_size, allow_forbidden",
+            ],
+        ),
         ("[filtr]", 1, &["unknown key \"filtr\" in the file", "\"filter\""]),
         ("[prune]\n[prune.rules]", 2, &["unknown key \"rules\" in [prune]", "\"rule\""]),
         ("[mirror]\npath = 3", 2, &["path in [mirror]", "expected a text in quotes, found 3"]),
@@ -144,16 +152,28 @@ fn mistakes_say_where_what_and_what_is_allowed() {
         ("[mirror]\nkeep_runs = -1", 2, &["a whole number from 1", "found -1"]),
         ("[account]\nidentity = \"robot\"", 2, &["\"robot\" is not allowed", "auto, user, app"]),
         ("[account]\nprofile = \"work\"", 2, &["profile", "not in this version yet"]),
-        ("[account]\ndomain = \"fieshu\"", 2, &["did you mean \"feishu\"?", "feishu, lark, { open"]),
+        (
+            "[account]\ndomain = \"fieshu\"",
+            2,
+            &["did you mean \"feishu\"?", "feishu, lark, { open"],
+        ),
         ("[account]\ndomain = { open = \"http://a.cn\" }", 2, &["unencrypted", "127.0.0.1"]),
         ("[account]\ndomain = { accounts = \"https://a.cn\" }", 2, &["no \"open\""]),
-        ("[account]\ndomain = { open = \"https://a.cn\", opne = 1 }", 2, &["\"opne\"", "open, accounts"]),
+        (
+            "[account]\ndomain = { open = \"https://a.cn\", opne = 1 }",
+            2,
+            &["\"opne\"", "open, accounts"],
+        ),
         ("[account]\ndomain = 7", 2, &["\"feishu\", \"lark\" or a table"]),
         ("[export]\ndocx = [\"odt\"]", 2, &["\"odt\" is not allowed", "docx, pdf"]),
         ("[export]\ndocx = \"pdf\"", 2, &["a list of texts", "found \"pdf\""]),
         ("[export]\ndocx = []", 2, &["at least one format", "types"]),
         ("[export]\ndocx = [\"pdf\", \"pdf\"]", 2, &["twice"]),
-        ("[export]\ndocx = [\"md\"]", 2, &["docx", "\"md\" is not in this version yet", "docx, pdf"]),
+        (
+            "[export]\ndocx = [\"md\"]",
+            2,
+            &["docx", "\"md\" is not in this version yet", "docx, pdf"],
+        ),
         ("[export]\nbitable = [\"json\"]", 2, &["bitable", "\"json\" is not in this version yet"]),
         ("[export]\ncomments = true", 2, &["comments", "not in this version yet"]),
         ("[export]\nshortcut = \"follow\"", 2, &["link, copy, url, skip"]),
@@ -175,7 +195,11 @@ fn mistakes_say_where_what_and_what_is_allowed() {
         ("[limits]\nconcurrency = 0", 2, &["from 1 to 256, found 0"]),
         ("[limits]\nquota_share = 0.0", 2, &["above 0"]),
         ("[limits]\nrequest_timeout = \"0\"", 2, &["1s or more"]),
-        ("[watch]\nlisten = \"x\"", 2, &["unknown key \"listen\" in [watch]", "interval, subscribe"]),
+        (
+            "[watch]\nlisten = \"x\"",
+            2,
+            &["unknown key \"listen\" in [watch]", "interval, subscribe"],
+        ),
         ("[notify]\nurl = \"x\"", 2, &["unknown key \"url\" in [notify]"]),
         ("[mirror", 1, &["this is not TOML"]),
         ("[mirror]\npath = \"a\"\npath = \"b\"", 3, &["this is not TOML", "duplicate key"]),
@@ -184,10 +208,26 @@ fn mistakes_say_where_what_and_what_is_allowed() {
         ("[[source]]\nname = \"a/b\"\nkind = \"drive\"", 2, &["\"a_b\" would be"]),
         ("[[source]]\nname = \".feishu-mirror\"\nkind = \"drive\"", 2, &["begins with a dot"]),
         ("[[source]]\nname = \"con\"\nkind = \"drive\"", 2, &["no portable folder name"]),
-        ("[[source]]\nname = \"m\"\nkind = \"minutes\"", 3, &["minutes", "not in this version yet"]),
-        ("[[source]]\nname = \"w\"\nkind = \"wiki\"\nfolder = \"root\"", 4, &["folder", "kind = \"drive\""]),
-        ("[[source]]\nname = \"d\"\nkind = \"drive\"\nfolder = \"https://a.feishu.cn/docx/DoxA\"", 4, &["a document", "kind = \"docs\""]),
-        ("[[source]]\nname = \"p\"\nkind = \"docs\"\nurls = [\"https://a.cn/docx/A\",\n\"https://a.cn/docx/A\"]", 5, &["twice"]),
+        (
+            "[[source]]\nname = \"m\"\nkind = \"minutes\"",
+            3,
+            &["minutes", "not in this version yet"],
+        ),
+        (
+            "[[source]]\nname = \"w\"\nkind = \"wiki\"\nfolder = \"root\"",
+            4,
+            &["folder", "kind = \"drive\""],
+        ),
+        (
+            "[[source]]\nname = \"d\"\nkind = \"drive\"\nfolder = \"https://a.feishu.cn/docx/DoxA\"",
+            4,
+            &["a document", "kind = \"docs\""],
+        ),
+        (
+            "[[source]]\nname = \"p\"\nkind = \"docs\"\nurls = [\"https://a.cn/docx/A\",\n\"https://a.cn/docx/A\"]",
+            5,
+            &["twice"],
+        ),
         ("[[source]]\nname = \"p\"\nkind = \"docs\"", 1, &["no `urls`"]),
     ];
     for (text, line, words) in cases {
@@ -286,7 +326,8 @@ fn the_config_is_found_as_the_help_says() {
     let xdg = root.join("xdg").display().to_string();
     let env = vars(&[("XDG_CONFIG_HOME", &xdg)]);
     let found = |env: &BTreeMap<String, String>, flag: Option<&str>| {
-        find(flag.map(Path::new), env, &deep).map(|file| file.strip_prefix(root).unwrap().to_owned())
+        find(flag.map(Path::new), env, &deep)
+            .map(|file| file.strip_prefix(root).unwrap().to_owned())
     };
 
     let error = found(&env, None).unwrap_err();
@@ -310,7 +351,10 @@ fn the_program_has_a_folder_of_its_own() {
     let cases = [
         (vec![("FEISHU_MIRROR_HOME", "/h")], Some("/h")),
         (vec![("XDG_CONFIG_HOME", "/x"), ("HOME", "/home/me")], Some("/x/feishu-mirror")),
-        (vec![("XDG_CONFIG_HOME", "x"), ("HOME", "/home/me")], Some("/home/me/.config/feishu-mirror")),
+        (
+            vec![("XDG_CONFIG_HOME", "x"), ("HOME", "/home/me")],
+            Some("/home/me/.config/feishu-mirror"),
+        ),
         (vec![], None),
     ];
     for (env, want) in cases {

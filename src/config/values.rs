@@ -39,7 +39,8 @@ pub fn size(text: &str) -> Result<u64, String> {
 
 /// `"60s"`, `"10m"`, `"5h"`, `"7d"`, `"2w"`, `"0"`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let why = || format!("{text:?} is no length of time; write like \"60s\", \"10m\", \"5h\", \"7d\"");
+    let why =
+        || format!("{text:?} is no length of time; write like \"60s\", \"10m\", \"5h\", \"7d\"");
     let (digits, unit) = split_unit(text);
     let seconds: u64 = match unit {
         "" if digits == "0" => 1,

@@ -8,6 +8,9 @@ pub mod reporter;
 pub mod summary;
 pub mod text;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -94,8 +97,7 @@ impl Ui {
         let shown = global.progress != crate::cli::When::Never && !global.quiet;
         // The log of -vv would tear the bars apart.
         let bars = shown && err_is_terminal && global.verbose < 2;
-        let target =
-            if bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let how = How {
             json: global.json,
             quiet: global.quiet,

@@ -86,7 +86,8 @@ impl Reporter {
             self.problem("not listed", Tone::Bad, at, "", failure);
         }
         for (change, failure) in &failed {
-            let what = format!(" ({} {})", escaped(change.ty.as_str()), escaped(change.token.as_str()));
+            let what =
+                format!(" ({} {})", escaped(change.ty.as_str()), escaped(change.token.as_str()));
             self.problem("failed", Tone::Bad, change.path.as_str(), &what, failure);
         }
     }
@@ -142,7 +143,11 @@ impl State {
             .iter()
             .map(|(source, places)| format!("{source} {}", counted(*places, "place", "places")))
             .collect();
-        if sources.is_empty() { "listing".to_owned() } else { format!("listing: {}", sources.join(", ")) }
+        if sources.is_empty() {
+            "listing".to_owned()
+        } else {
+            format!("listing: {}", sources.join(", "))
+        }
     }
 
     fn progress_line(&self) -> String {
