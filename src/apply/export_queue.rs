@@ -27,8 +27,10 @@ const NEW_TASKS: u32 = 2;
 /// Tries after the first for a product that arrives damaged.
 const DAMAGED: u32 = 2;
 
-/// The first wait for the name of a product that is finished.
-const NAMED_AFTER: Duration = Duration::from_millis(300);
+/// Bounds of the time between two polls of one task (client: larksuite/cli polls every
+/// 5 s).
+const SHORTEST_POLL: Duration = Duration::from_millis(500);
+const LONGEST_POLL: Duration = Duration::from_secs(10);
 
 /// Tasks at once in the beginning.
 const FIRST_WIDTH: usize = 2;
@@ -56,7 +58,8 @@ enum Lost {
 impl ExportQueue {
     pub(super) fn new(widest: usize) -> Self {
         let width = FIRST_WIDTH.min(widest.max(1));
-        let state = State { width, widest: widest.max(1), typical_secs: 2.0 };
+        // Low: a poll too early tells the real time at once, one too late only slowly.
+        let state = State { width, widest: widest.max(1), typical_secs: 0.7 };
         Self { slots: Semaphore::new(width), state: Mutex::new(state) }
     }
 
@@ -123,21 +126,19 @@ impl ExportQueue {
         let began = Instant::now();
         let timeout = fetcher.settings.export_timeout;
         let mut delay = self.first_delay();
-        let mut polls = 0;
-        let mut finished = None;
+        let mut before = Duration::ZERO;
         loop {
             let left = timeout.saturating_sub(began.elapsed());
             fetcher.unless_quit(tokio::time::sleep(delay.min(left))).await?;
-            polls += 1;
             match fetcher.call(fetcher.client.poll_export(ticket, object)).await? {
                 ExportJob::Ready { file_token, size } => {
-                    let (took, at_once) = finished.unwrap_or((began.elapsed(), polls == 1));
-                    self.learn(took, at_once);
+                    // It became ready somewhere between two polls.
+                    self.learn((before + began.elapsed()) / 2);
                     return Ok(Ok((file_token, size)));
                 }
                 ExportJob::Again(error) => return Ok(Err(error)),
                 ExportJob::Refused(error) => return Err(fetcher.judge(error)),
-                ExportJob::Pending | ExportJob::Nearly if began.elapsed() >= timeout => {
+                ExportJob::Pending if began.elapsed() >= timeout => {
                     let mut trouble = Trouble::failed(format!(
                         "the export was not ready after {} s",
                         timeout.as_secs()
@@ -146,14 +147,11 @@ impl ExportQueue {
                         Some("run again; raise `limits.export_timeout` if it stays".to_owned());
                     return Err(trouble.into());
                 }
-                ExportJob::Pending => delay = (delay * 3 / 2).min(Duration::from_secs(10)),
-                // How long the export took was known at the first of these; what follows
-                // is a moment, however long the export was.
-                ExportJob::Nearly if finished.is_none() => {
-                    finished = Some((began.elapsed(), polls == 1));
-                    delay = NAMED_AFTER;
+                ExportJob::Pending => {
+                    before = began.elapsed();
+                    // Half as long again as it has taken so far.
+                    delay = (before / 2).clamp(SHORTEST_POLL, LONGEST_POLL);
                 }
-                ExportJob::Nearly => delay = (delay * 2).min(Duration::from_secs(10)),
             }
         }
     }
@@ -164,14 +162,15 @@ impl ExportQueue {
 
     /// A little more than exports take: one poll each is then the rule.
     fn first_delay(&self) -> Duration {
-        Duration::from_secs_f64((self.state().typical_secs * 1.2).clamp(0.5, 10.0))
+        let typical = Duration::from_secs_f64(self.state().typical_secs * 1.2);
+        typical.clamp(SHORTEST_POLL, LONGEST_POLL)
     }
 
-    fn learn(&self, took: Duration, at_once: bool) {
+    fn learn(&self, took: Duration) {
         let mut state = self.state();
         // Ready at the first poll: it may have been ready well before, so the mean sinks
-        // a little each time, until a poll comes too early and tells the real time.
-        let secs = took.as_secs_f64() * if at_once { 0.7 } else { 1.0 };
+        // until a poll comes too early and tells the real time.
+        let secs = took.as_secs_f64();
         state.typical_secs = 0.8 * state.typical_secs + 0.2 * secs;
     }
 

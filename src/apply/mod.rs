@@ -1,8 +1,8 @@
 //! Carries a [`Plan`] out: moves, folders, content, links, prunes.
 //!
 //! Each action stands alone: one that fails is told, remembered where that matters, and
-//! left for the next run; the others go on. All renames go through [`journal`], which
-//! owns the manifest meanwhile. Content is fetched by [`fetch`] while what is finished
+//! left for the next run; the others go on. All renames go through `journal`, which
+//! owns the manifest meanwhile. Content is fetched by `fetch` while what is finished
 //! is published.
 
 mod download;

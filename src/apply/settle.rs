@@ -5,7 +5,7 @@ use crate::model::local::LocalEntry;
 use crate::model::recorded::Loc;
 use crate::store::{Act, Intent, RowChange};
 
-/// See [`super::settle`].
+/// See [`super::settle()`].
 pub(super) fn settle(disk: &Disk, intents: &[(u64, Intent)]) -> Result<Vec<RowChange>, DiskError> {
     let mut changes = Vec::new();
     // Intents are settled in the order in which they were made, each by itself: no two

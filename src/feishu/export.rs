@@ -108,7 +108,7 @@ impl From<Job> for ExportJob {
                     let size = job.file_size.and_then(|size| u64::try_from(size).ok());
                     Self::Ready { file_token, size: size.unwrap_or(0) }
                 }
-                None => Self::Nearly,
+                None => Self::Pending,
             },
             1 | 2 => Self::Pending,
             3 => Self::Again(error(Class::Transient, "the export failed inside the service", None)),
@@ -156,7 +156,7 @@ mod tests {
         let cases = [
             (json!({"job_status":1}), "Pending"),
             (json!({"job_status":2}), "Pending"),
-            (json!({"job_status":0,"file_token":""}), "Nearly"),
+            (json!({"job_status":0,"file_token":""}), "Pending"),
             (json!({"job_status":0,"file_token":"boxK","file_size":34_012}), "Ready boxK 34012"),
             (json!({"job_status":"0","file_token":"boxK","file_size":"9"}), "Ready boxK 9"),
             (json!({"job_status":3}), "Again Transient"),
@@ -176,7 +176,6 @@ mod tests {
             fake.push(json_reply(json!({"code":0,"data":{"result":result}})));
             let got = match client.poll_export("tick", &doc).await.unwrap() {
                 ExportJob::Pending => "Pending".to_owned(),
-                ExportJob::Nearly => "Nearly".to_owned(),
                 ExportJob::Ready { file_token, size } => format!("Ready {file_token} {size}"),
                 ExportJob::Again(error) => format!("Again {:?}", error.class),
                 ExportJob::Refused(error) => format!("Refused {:?}", error.class),

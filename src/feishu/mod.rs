@@ -131,8 +131,6 @@ pub struct Part {
 pub enum ExportJob {
     /// Not ready.
     Pending,
-    /// Finished, but the product has no name yet: it will in a moment.
-    Nearly,
     /// Ready; the product dies 10 minutes after this.
     Ready {
         /// Names the product.

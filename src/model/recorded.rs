@@ -343,10 +343,10 @@ impl Loc {
     /// Where this stands once the folder `from` stands at `to`. `None` where it is not
     /// within `from`.
     pub fn carried(&self, from: &Self, to: &Self) -> Option<Self> {
-        let (inner, outer) = match (self, from) {
-            (Self::Mirror(inner), Self::Mirror(outer))
-            | (Self::Parked(inner), Self::Parked(outer)) => (inner, outer),
-            _ => return None,
+        let ((Self::Mirror(inner), Self::Mirror(outer))
+        | (Self::Parked(inner), Self::Parked(outer))) = (self, from)
+        else {
+            return None;
         };
         let rest = inner.as_str().strip_prefix(outer.as_str())?;
         match rest.strip_prefix('/') {

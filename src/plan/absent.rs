@@ -352,7 +352,10 @@ pub(super) fn recorded_glob_path(inputs: &Inputs<'_>, key: &PlaceKey) -> String 
         if !seen.insert(key.token.clone()) {
             break;
         }
-        names.push(layout::glob_name(&row.title, layout::naming_type(&row.object, row.target.as_ref())));
+        names.push(layout::glob_name(
+            &row.title,
+            layout::naming_type(&row.object, row.target.as_ref()),
+        ));
         at = row.parent.as_ref().map(|parent| PlaceKey::new(&key.source, parent));
     }
     names.push(key.source.to_string());

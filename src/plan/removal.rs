@@ -87,10 +87,9 @@ fn gone(making: &Making<'_, '_>, absent: &Absent) -> Vec<Wanted> {
         }
         let path = absent::recorded_glob_path(making.inputs, old);
         let action = match making.inputs.rules.prune_at(&path) {
-            PruneAction::Keep => continue,
             PruneAction::Trash => Removal::Trash,
             PruneAction::Delete if walks >= WALKS_TO_DELETE => Removal::Delete,
-            PruneAction::Delete => continue,
+            PruneAction::Keep | PruneAction::Delete => continue,
         };
         let products = row.products.keys().cloned().collect();
         wanted.push(Wanted { key, products, whole: true, action, reason: "gone" });
@@ -103,7 +102,11 @@ fn may_prune(making: &Making<'_, '_>, absent: &Absent, source: &SourceName) -> b
     let inputs = making.inputs;
     !inputs.options.no_prune
         && !inputs.options.retry_failed
-        && inputs.tree.sources.get(source).is_some_and(|s| s.is_full())
+        && inputs
+            .tree
+            .sources
+            .get(source)
+            .is_some_and(super::super::model::tree::RemoteSource::is_full)
         && !absent.unclear.iter().any(|(name, _)| name == source)
         && !absent.guards.iter().any(|guard| guard.source == *source)
 }
@@ -138,7 +141,7 @@ fn unwanted(making: &Making<'_, '_>) -> Vec<Wanted> {
                 Slot::LinkTo(_) | Slot::LinkToDir | Slot::Dir => false,
                 // Stands in for a link where there are no symlinks.
                 Slot::Product(Format::Url) if linked => false,
-                slot => !slots.contains(&slot),
+                slot @ Slot::Product(_) => !slots.contains(&slot),
             })
             .cloned()
             .collect();

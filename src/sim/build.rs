@@ -197,6 +197,15 @@ impl Item {
         self
     }
 
+    /// Listings of a Drive shortcut do not say what it stands for; the service has been
+    /// seen to leave it out.
+    pub fn hide_target(&self) -> &Self {
+        let mut state = self.tenant.lock();
+        state.place_extras.entry(self.place()).or_default().target_hidden = true;
+        drop(state);
+        self
+    }
+
     pub(super) fn own_title(&self, title: &str) {
         let mut state = self.tenant.lock();
         let extra = state.place_extras.entry(self.place()).or_default();

@@ -34,6 +34,8 @@ pub enum Effect {
     ErrorWith200(i64),
     /// The connection is cut before the reply's headers.
     Reset,
+    /// No connection is made at all.
+    Unreachable,
     /// The connection is cut after so many bytes of the body.
     CutAfter(u64),
     /// The body ends after so many bytes, as if it were whole (no `Content-Length`).
@@ -94,6 +96,7 @@ impl fmt::Debug for Effect {
             Self::RateLimit { http, reset_secs } => write!(f, "RateLimit({http}, {reset_secs:?})"),
             Self::ErrorWith200(code) => write!(f, "ErrorWith200({code})"),
             Self::Reset => f.write_str("Reset"),
+            Self::Unreachable => f.write_str("Unreachable"),
             Self::CutAfter(n) => write!(f, "CutAfter({n})"),
             Self::Truncate(n) => write!(f, "Truncate({n})"),
             Self::TooLong(n) => write!(f, "TooLong({n})"),

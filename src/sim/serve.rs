@@ -79,7 +79,7 @@ async fn converse(stream: TcpStream, router: Router, stop: CancellationToken) {
             let Ok(response) = router.oneshot(request).await;
             match response.extensions().get::<Severed>() {
                 // An error here makes hyper close the connection without a reply.
-                Some(Severed) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+                Some(Severed { .. }) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
                 None => Ok(response),
             }
         }

@@ -150,6 +150,8 @@ pub struct Extra {
     pub medias: Vec<u32>,
     /// A title of its own, for a shortcut (keyed by place).
     pub own_title: Option<Box<str>>,
+    /// A shortcut whose listing does not name its target (keyed by place).
+    pub target_hidden: bool,
 }
 
 /// An image or attachment inside a document.
@@ -205,6 +207,8 @@ pub struct Knobs {
     pub plain_get_limit: Option<u64>,
     /// Milliseconds an export takes, whatever its type; `None`: by type.
     pub export_millis: Option<i64>,
+    /// Seconds by which metadata in bulk shows other edit times than listings do.
+    pub metas_offset: i64,
     /// Milliseconds every reply takes.
     pub latency_millis: u64,
 }
@@ -220,6 +224,7 @@ impl Default for Knobs {
             wiki_empty_pages: false,
             plain_get_limit: None,
             export_millis: None,
+            metas_offset: 0,
             latency_millis: 0,
         }
     }

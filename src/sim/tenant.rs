@@ -1,5 +1,6 @@
 //! The tenant as tests hold it: users, switches, faults, and what was called.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -22,6 +23,14 @@ use crate::model::ObjType;
 #[derive(Clone)]
 pub struct Tenant {
     pub(super) shared: Arc<Mutex<State>>,
+}
+
+impl fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        let (places, calls) = (state.places.len(), state.log.calls.len());
+        f.debug_struct("Tenant").field("places", &places).field("calls", &calls).finish()
+    }
 }
 
 impl Tenant {
@@ -227,6 +236,12 @@ impl Tenant {
     /// Above so many bytes, a download without `Range` is refused. Default: never.
     pub fn plain_get_limit(&self, bytes: Option<u64>) -> &Self {
         self.turn(|k| k.plain_get_limit = bytes)
+    }
+
+    /// By how many seconds the edit times of `metas/batch_query` differ from those of
+    /// listings: different services keep them. Default: 0.
+    pub fn metas_offset(&self, secs: i64) -> &Self {
+        self.turn(|k| k.metas_offset = secs)
     }
 
     /// How long every reply takes. Default: no time.

@@ -32,8 +32,9 @@ impl HttpSend for InProcess {
         let router = self.router.clone();
         async move {
             let Ok(response) = router.oneshot(request.map(Body::from)).await;
-            if response.extensions().get::<Severed>().is_some() {
-                return Err(broken("connection closed before the reply"));
+            if let Some(Severed { connect }) = response.extensions().get() {
+                let what = if *connect { "connection refused" } else { "connection closed" };
+                return Err(SendError { connect: *connect, ..broken(what) });
             }
             let promised = response
                 .headers()

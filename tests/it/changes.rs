@@ -118,7 +118,7 @@ async fn swapped_titles_end_up_right() {
     a.upload("in a.txt", b"a".to_vec());
     b.upload("in b.txt", b"b".to_vec());
     let (x, y) = (root.upload("x.txt", b"x".to_vec()), root.upload("y.txt", b"y".to_vec()));
-    let (p, q) = (root.docx("P"), root.docx("Q"));
+    let (one, two) = (root.docx("P"), root.docx("Q"));
     let mirror = Mirror::of(&tenant);
     mirror.sync().await.success();
     let (p_before, q_before) = (mirror.read("drive/P.docx"), mirror.read("drive/Q.docx"));
@@ -140,8 +140,8 @@ async fn swapped_titles_end_up_right() {
 
     x.rename("x.txt");
     y.rename("y.txt");
-    p.rename("Q");
-    q.rename("P");
+    one.rename("Q");
+    two.rename("P");
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
     tenant.forget_calls();
     mirror.sync().await.success();

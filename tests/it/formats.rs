@@ -44,7 +44,9 @@ async fn formats_by_type_and_by_rule() {
     assert_eq!(mirror.files(), wanted);
     assert_eq!(tenant.calls("POST", EXPORTS), 1, "only the missing sheet");
 
-    mirror.configure(&format!("{SOURCES}\n[prune]\ndefault = \"trash\"\n[export]\nsheet = [\"csv\"]\n"));
+    mirror.configure(&format!(
+        "{SOURCES}\n[prune]\ndefault = \"trash\"\n[export]\nsheet = [\"csv\"]\n"
+    ));
     mirror.sync().await.success();
     mirror.sync().await.success();
     assert!(mirror.path("drive/Books/Novel.docx").exists());

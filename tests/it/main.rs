@@ -1,6 +1,8 @@
 //! Stories: each drives the whole command line against a simulated tenant, on tokio's
 //! paused clock, and counts calls as well as bytes.
 
+#![expect(clippy::print_stdout, reason = "long runs tell what they measured")]
+
 mod support;
 
 mod changes;

@@ -62,7 +62,10 @@ impl World {
                 format!("rename folder to {name}")
             }
             7 if self.folders.len() > 2 => {
-                let (a, b) = (1 + dice.below(self.folders.len() - 1), 1 + dice.below(self.folders.len() - 1));
+                let (a, b) = (
+                    1 + dice.below(self.folders.len() - 1),
+                    1 + dice.below(self.folders.len() - 1),
+                );
                 let (one, two) = (self.folders[a].title(), self.folders[b].title());
                 self.folders[a].rename(&two);
                 self.folders[b].rename(&one);
@@ -87,23 +90,35 @@ async fn story(seed: u64, rule: &str) {
     let mirror = Mirror::with(&tenant, &config);
     let mut told = Vec::new();
     for round in 0..6 {
-        for _ in 0..1 + dice.below(6) {
+        for _ in 0..=dice.below(6) {
             told.push(world.act(&mut dice));
         }
         tokio::time::advance(std::time::Duration::from_secs(600)).await;
-        let context = |what: &str, detail: &str| format!("seed {seed} {rule} round {round}: {what}\n{told:#?}\n{detail}");
+        let context = |what: &str, detail: &str| {
+            format!("seed {seed} {rule} round {round}: {what}\n{told:#?}\n{detail}")
+        };
         let diff = mirror.diff().await;
         let run = mirror.sync().await;
         assert_eq!(run.code, 0, "{}", context("exit code", &format!("{}{}", run.out, run.err)));
         assert_eq!(diff.changes(), run.changes(), "{}", context("diff is not sync", ""));
-        let live: Vec<String> = mirror.files().into_iter().filter(|p| !p.contains("~gone-")).collect();
-        if rule != "keep" {
+        let live: Vec<String> =
+            mirror.files().into_iter().filter(|p| !p.contains("~gone-")).collect();
+        if rule == "keep" {
+            assert!(
+                live.len() >= world.things.len(),
+                "{}",
+                context("files", &format!("{live:#?}"))
+            );
+        } else {
             // Once for what was confirmed gone, once for what `delete` waits for.
             mirror.sync().await.success();
             let live = mirror.files();
-            assert_eq!(live.len(), world.things.len(), "{}", context("files", &format!("{live:#?}")));
-        } else {
-            assert!(live.len() >= world.things.len(), "{}", context("files", &format!("{live:#?}")));
+            assert_eq!(
+                live.len(),
+                world.things.len(),
+                "{}",
+                context("files", &format!("{live:#?}"))
+            );
         }
         mirror.sync().await.success();
         let before = mirror.snapshot();
@@ -112,7 +127,12 @@ async fn story(seed: u64, rule: &str) {
         assert_eq!(quiet.changes(), [""; 0], "{}", context("not quiet", ""));
         assert_eq!(mirror.changed_since(&before), [""; 0]);
         assert_eq!(tenant.calls("POST", "/drive/v1/export_tasks"), 0);
-        assert_eq!(tenant.calls("POST", "/drive/v1/metas/batch_query"), 0, "{}", context("metas", ""));
+        assert_eq!(
+            tenant.calls("POST", "/drive/v1/metas/batch_query"),
+            0,
+            "{}",
+            context("metas", "")
+        );
         for item in &world.things {
             let ls = mirror.run(&["ls", "--json"]).await.success();
             assert!(ls.out.contains(&item.token()), "{}", context("ls", &item.token()));

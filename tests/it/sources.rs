@@ -53,11 +53,7 @@ async fn pinned_documents_stay() {
         )
     };
     let url = |kind: &str, token: String| format!("https://x.feishu.cn/{kind}/{token}");
-    let all = [
-        url("docx", one.token()),
-        url("docx", two.token()),
-        url("wiki", node.place_token()),
-    ];
+    let all = [url("docx", one.token()), url("docx", two.token()), url("wiki", node.place_token())];
     let mirror = Mirror::with(&tenant, &source(&all));
     mirror.sync().await.success();
     assert_eq!(mirror.files(), ["pinned/Node.docx", "pinned/One.docx", "pinned/Two.docx"]);

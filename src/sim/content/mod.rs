@@ -197,7 +197,7 @@ mod tests {
             for path in quoted(&parts["[Content_Types].xml"], "PartName=\"/") {
                 assert!(parts.contains_key(path), "{path} is typed but missing");
             }
-            for (name, text) in parts.iter().filter(|(name, _)| name.ends_with(".rels")) {
+            for (name, text) in parts.iter().filter(|(name, _)| name.contains("_rels/")) {
                 let folder = name.split("_rels/").next().unwrap();
                 for target in quoted(text, "Target=\"") {
                     let path = match target.strip_prefix("../") {

@@ -13,7 +13,11 @@ use super::{Body, Reply};
 /// Set on a reply that must not arrive: the connection is cut before its headers. The
 /// in-process transport turns it into an error; over TCP the connection dies.
 #[derive(Debug, Clone, Copy)]
-pub struct Severed;
+pub struct Severed {
+    /// True where there was to be no connection at all. Over TCP there already is one,
+    /// so there the two cases look alike.
+    pub connect: bool,
+}
 
 /// The connection was cut in the middle of a body, on purpose.
 #[derive(Debug, thiserror::Error)]
@@ -23,10 +27,10 @@ pub struct Cut;
 type Pieces = BoxStream<'static, Result<Bytes, Cut>>;
 
 /// Builds the response.
-pub fn response(reply: Reply, effects: &[Effect], severed: bool) -> Response {
+pub fn response(reply: Reply, effects: &[Effect], severed: Option<Severed>) -> Response {
     let mut response = Response::new(WireBody::empty());
-    if severed {
-        response.extensions_mut().insert(Severed);
+    if let Some(severed) = severed {
+        response.extensions_mut().insert(severed);
     }
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

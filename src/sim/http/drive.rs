@@ -125,7 +125,8 @@ fn entry(state: &State, id: PlaceId) -> Value {
         "modified_time": edited.to_string(),
         "owner_id": state.users[0].open_id,
     });
-    if shortcut {
+    let hidden = state.place_extras.get(&id).is_some_and(|extra| extra.target_hidden);
+    if shortcut && !hidden {
         entry["shortcut_info"] = json!({
             "target_type": obj.ty.as_str(),
             "target_token": state.obj_token(place.obj),

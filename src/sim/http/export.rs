@@ -37,8 +37,6 @@ struct Job {
     name: String,
     started: i64,
     ready: i64,
-    /// The first poll after `ready` is answered 0 without a product.
-    announced: bool,
     /// How it ends, where not well.
     failure: Option<i64>,
     product: String,
@@ -93,7 +91,6 @@ pub fn create(state: &mut State, request: &Req<'_>) -> Reply {
         name: state.obj(id).title.to_string(),
         started: now,
         ready: now + millis,
-        announced: false,
         failure,
         product: product.clone(),
         bytes,
@@ -174,7 +171,8 @@ pub fn poll(state: &mut State, request: &Req<'_>) -> Reply {
     let gone = !state.obj_alive(obj);
     let ty = state.obj(obj).ty.clone();
     let job = state.jobs.by_ticket.get_mut(request.params[0]).expect("found above");
-    let done = now >= job.ready;
+    // Shortly before the product is there the status already says done.
+    let done = now >= job.ready - (job.ready - job.started) / 10;
     let status = match job.failure {
         _ if done && gone => 111,
         Some(failure) if done => failure,
@@ -195,8 +193,7 @@ pub fn poll(state: &mut State, request: &Req<'_>) -> Reply {
         6000 => "too many images",
         _ => "failed",
     };
-    let ready = status == 0 && job.announced;
-    job.announced |= status == 0;
+    let ready = status == 0 && now >= job.ready;
     Reply::data(json!({"result": {
         "file_extension": job.extension,
         "type": ty.as_str(),

@@ -79,7 +79,7 @@ fn meta(state: &State, id: ObjId, asked: &str, asked_type: &str, with_url: bool)
         "owner_id": owner,
         "create_time": obj.created.to_string(),
         "latest_modify_user": owner,
-        "latest_modify_time": obj.edited.to_string(),
+        "latest_modify_time": (obj.edited + state.knobs.metas_offset).to_string(),
     });
     if with_url {
         meta["url"] = look::url(obj.ty.as_str(), &token).into();

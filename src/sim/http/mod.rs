@@ -289,12 +289,16 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
 
     let mut state = lock(&shared);
     let (who, reply) = respond(&mut state, &route, &call, &effects);
-    let severed = effects.iter().any(|e| matches!(e, Effect::Reset));
+    let severed = effects.iter().find_map(|effect| match effect {
+        Effect::Reset => Some(Severed { connect: false }),
+        Effect::Unreachable => Some(Severed { connect: true }),
+        _ => None,
+    });
     let identity = who.map_or_else(String::new, |who| match who.user {
         Some(user) => format!("user:{}", state.users[user as usize].name),
         None => format!("app:{}", state.apps[who.app].id),
     });
-    let (status, code) = if severed { (0, 0) } else { (reply.status, reply.code) };
+    let (status, code) = if severed.is_some() { (0, 0) } else { (reply.status, reply.code) };
     let log_id = state.next();
     let date = httpdate::fmt_http_date(SystemTime::from(state.clock.now()));
     state.log.finish(number, identity, status, code);
@@ -359,7 +363,7 @@ fn instead(effect: &Effect) -> Option<Reply> {
         Effect::Status { http, code } => Reply::error(*http, *code, "simulated failure"),
         Effect::ErrorWith200(code) => Reply::error(200, *code, "simulated failure"),
         Effect::RateLimit { http, reset_secs } => rate_limited(*http, *reset_secs),
-        Effect::Reset => Reply::error(500, 0, ""),
+        Effect::Reset | Effect::Unreachable => Reply::error(500, 0, ""),
         _ => return None,
     })
 }

@@ -114,6 +114,17 @@ async fn downloads_answer_ranges_and_refusals() {
     assert_ne!(new.header("etag"), etag);
     assert_ne!(new.bytes(), again.bytes());
 
+    let request = Request::get(format!("http://sim/open-apis{}", path(&big)))
+        .header("authorization", format!("Bearer {USER_TOKEN}"));
+    let mut whole = tenant.http().send(request.body(Bytes::new()).unwrap()).await.unwrap();
+    let mut length = 0;
+    while let Some(piece) = whole.body_mut().next().await {
+        let piece = piece.unwrap();
+        assert!(piece.len() <= 65_536, "in small pieces, never as a whole");
+        length += piece.len() as u64;
+    }
+    assert_eq!(length, 2 << 30);
+
     assert_eq!(get(&tenant, &path(&empty)).await.header("content-length"), "0");
     assert_eq!(ranged(&tenant, &path(&empty), "bytes=0-").await.status, 416);
     let got = get(&tenant, &path(&json)).await;

@@ -129,10 +129,13 @@ async fn faults_strike_where_they_are_aimed() {
     let before = tokio::time::Instant::now();
     assert_eq!(get(&tenant, &path).await.bytes().len(), 100);
     assert_eq!(before.elapsed().as_secs(), 10);
-    tenant.fault(on_file(Effect::Reset));
-    let request = Request::get(format!("http://sim/open-apis{path}"))
-        .header("authorization", format!("Bearer {USER_TOKEN}"));
-    assert!(send(&tenant, request.body(Bytes::new()).unwrap()).await.is_err());
+    for (effect, connect) in [(Effect::Reset, false), (Effect::Unreachable, true)] {
+        tenant.fault(on_file(effect));
+        let request = Request::get(format!("http://sim/open-apis{path}"))
+            .header("authorization", format!("Bearer {USER_TOKEN}"));
+        let error = send(&tenant, request.body(Bytes::new()).unwrap()).await.err().unwrap();
+        assert_eq!(error.connect, connect);
+    }
     let edited = file.clone();
     tenant.fault(on_file(Effect::run(move || {
         edited.replace("new");

@@ -99,9 +99,9 @@ async fn app_token(tenant: &Tenant) -> String {
     got.json()["tenant_access_token"].as_str().unwrap().to_owned()
 }
 
-/// Every name in a folder, page by page.
-async fn names(tenant: &Tenant, folder: &str, size: usize) -> Vec<String> {
-    let mut names = Vec::new();
+/// Every entry of a folder, oldest first, page by page.
+async fn drive_files(tenant: &Tenant, folder: &str, size: usize) -> Vec<Value> {
+    let mut files = Vec::new();
     let mut token = String::new();
     loop {
         let path = format!(
@@ -109,11 +109,9 @@ async fn names(tenant: &Tenant, folder: &str, size: usize) -> Vec<String> {
              &order_by=CreatedTime&direction=ASC"
         );
         let data = get(tenant, &path).await.json()["data"].clone();
-        for file in data["files"].as_array().unwrap() {
-            names.push(file["name"].as_str().unwrap().to_owned());
-        }
+        files.extend_from_slice(data["files"].as_array().unwrap());
         if data["has_more"] == false {
-            return names;
+            return files;
         }
         data["next_page_token"].as_str().unwrap().clone_into(&mut token);
     }
@@ -139,6 +137,6 @@ async fn export(tenant: &Tenant, token: &str, ty: &str, extension: &str, sub: &s
             assert_eq!(seen, [(1, true), (2, true), (0, true), (0, false)]);
             return got.bytes().to_vec();
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -19,15 +19,18 @@ async fn the_root_listing_is_whole_and_has_no_shortcuts() {
     let meta = get(&tenant, "/drive/explorer/v2/root_folder/meta").await.json();
     let token = meta["data"]["token"].as_str().unwrap();
     assert_eq!(token, root.token());
-    let names = names(&tenant, token, 100).await;
-    assert_eq!(names.len(), 252, "by its real token it pages and shows shortcuts");
-    assert_eq!((names[0].as_str(), names[251].as_str()), ("doc 0", "Roadmap"));
+    let files = drive_files(&tenant, token, 100).await;
+    assert_eq!(files.len(), 252, "by its real token it pages and shows shortcuts");
+    assert_eq!((&files[0]["name"], &files[251]["name"]), (&json!("doc 0"), &json!("Roadmap")));
 
     let listed = get(&tenant, &format!("/drive/v1/files?folder_token={token}")).await.json();
     let newest = &listed["data"]["files"][0];
     assert_eq!(newest["type"], "shortcut", "by default the last edited comes first");
     assert_eq!(newest["shortcut_info"]["target_token"], target.token());
     assert!(newest["modified_time"].is_string());
+    root.children()[251].hide_target();
+    let listed = get(&tenant, &format!("/drive/v1/files?folder_token={token}")).await.json();
+    assert_eq!(listed["data"]["files"][0].get("shortcut_info"), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,6 +89,7 @@ async fn metas_tell_gone_from_hidden() {
     let node = tenant.space("S").docx("n");
     gone.delete();
     hidden.forbid();
+    tenant.metas_offset(2);
     let asked = json!({"with_url": true, "request_docs": [
         {"doc_token": doc.token(), "doc_type": "docx"},
         {"doc_token": node.place_token(), "doc_type": "wiki"},
@@ -96,6 +100,7 @@ async fn metas_tell_gone_from_hidden() {
     ]});
     let data = post(&tenant, "/drive/v1/metas/batch_query", asked).await.json()["data"].clone();
     assert_eq!(data["metas"][0]["title"], "a");
+    assert_eq!(data["metas"][0]["latest_modify_time"], (doc.edit_time() + 2).to_string());
     assert_eq!(data["metas"][1]["doc_token"], node.token());
     assert_eq!(data["metas"][1]["request_doc_info"]["doc_token"], node.place_token());
     let failed = data["failed_list"].as_array().unwrap();
@@ -194,4 +199,52 @@ async fn fixtures_and_seeds_make_tenants() {
     assert_eq!(count(&one.root()), 300);
     let names = |t: &Tenant| t.root().children().iter().map(Item::title).collect::<Vec<_>>();
     assert_eq!(names(&one), names(&two));
+}
+
+/// Walks like a client does: by pages, from the roots down.
+#[tokio::test(start_paused = true)]
+async fn a_generated_tenant_can_be_walked_whole() {
+    let shape = Shape { spaces: 3, ..Shape::of(1_500) };
+    let tenant = Tenant::generate(4, &shape, clock());
+    tenant.quotas(Quotas::none());
+    let mut tokens = std::collections::BTreeSet::new();
+    let mut todo = vec![tenant.root().token()];
+    while let Some(folder) = todo.pop() {
+        for file in drive_files(&tenant, &folder, 7).await {
+            let token = file["token"].as_str().unwrap().to_owned();
+            if file["type"] == "folder" {
+                todo.push(token.clone());
+            }
+            assert!(tokens.insert(token), "every entry once");
+        }
+    }
+    assert_eq!(tokens.len(), 900);
+
+    let spaces = get(&tenant, "/wiki/v2/spaces").await.json()["data"]["items"].clone();
+    let ids = spaces.as_array().unwrap().iter().map(|s| s["space_id"].as_str().unwrap());
+    let mut todo: Vec<(String, String)> = ids.map(|id| (id.to_owned(), String::new())).collect();
+    let mut nodes = 0;
+    while let Some((space, parent)) = todo.pop() {
+        let mut next = String::new();
+        loop {
+            let path = format!(
+                "/wiki/v2/spaces/{space}/nodes?page_size=7&parent_node_token={parent}\
+                 &page_token={next}"
+            );
+            let data = get(&tenant, &path).await.json()["data"].clone();
+            for node in data["items"].as_array().unwrap() {
+                nodes += 1;
+                let token = node["node_token"].as_str().unwrap();
+                assert_eq!(node["parent_node_token"], parent.as_str());
+                if node["has_child"] == true {
+                    todo.push((space.clone(), token.to_owned()));
+                }
+            }
+            if data["has_more"] == false {
+                break;
+            }
+            data["page_token"].as_str().unwrap().clone_into(&mut next);
+        }
+    }
+    assert_eq!(nodes, 600);
 }
