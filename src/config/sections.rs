@@ -284,17 +284,7 @@ fn formats_of(
 /// The `match` of a rule.
 fn rule_globs(rule: &Table<'_, '_>) -> Globs {
     if let Some(pattern) = rule.text("match") {
-<<<<<<< HEAD
         return globs(rule, "match", &[pattern]);
-=======
-        globs(rule, "match", &[pattern])
-    } else {
-        if rule.get("match").is_none() {
-            let message = "this rule has no `match`; name a pattern like \"wiki/Handbook/**\"";
-            rule.reader.wrong(&rule.at, message);
-        }
-        Globs::default()
->>>>>>> main
     }
     if rule.get("match").is_none() {
         let message = "this rule has no `match`; name a pattern like \"wiki/Handbook/**\"";
