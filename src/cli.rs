@@ -159,6 +159,7 @@ pub struct Init {
 
 /// What `sync` and `diff` share.
 #[derive(Debug, Clone, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct RunFlags {
     /// Only these sources of the config [default: all]
     #[arg(value_name = "SOURCE")]
@@ -255,6 +256,7 @@ Examples:
   feishu-mirror ls
   feishu-mirror ls 'wiki/Handbook/**'
   feishu-mirror ls --failed               what has no current copy, and why")]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Ls {
     /// Only paths that match one of these
     #[arg(value_name = "GLOB")]

@@ -95,10 +95,13 @@ mod tests {
         }
     }
 
+    /// Identity, environment -> who it is, or words of the refusal.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Result<&'a str, &'a [&'a str]>);
+
     #[test]
     fn a_user_comes_before_the_app() {
         let (token, id, secret) = ((TOKEN, "u-1"), (APP_ID, "cli_1"), (APP_SECRET, "hush"));
-        let cases: [(&str, &[(&str, &str)], Result<&str, &[&str]>); 8] = [
+        let cases: [Case<'_>; 8] = [
             ("auto", &[token, id, secret], Ok("user")),
             ("auto", &[id, secret], Ok("app")),
             ("app", &[token, id, secret], Ok("app")),

@@ -68,7 +68,7 @@ async fn serve_only(session: &Session, tenant: Tenant, addr: SocketAddr) -> Resu
     if ui.is_json() {
         ui.json(&serde_json::json!({ "event": "serving", "url": format!("http://{addr}") }));
     } else {
-        ui.result(&format!("a simulated tenant listens at http://{addr}, until Ctrl-C"));
+        ui.result(&format!("a simulated tenant listens at http://{addr} until Ctrl-C"));
         ui.result(&format!("its quotas are {FASTER} times the official ones"));
         ui.result("\nin mirror.toml:\n");
         ui.result(&format!("[account]\ndomain = {}", domain(addr)));
@@ -119,7 +119,9 @@ async fn show(session: &Session, args: &Demo, tenant: Tenant) -> Result<u8, Prob
         stage.say("3. (The edits of the demo belong to its built-in tenant.)");
     } else {
         stage.say("3. Meanwhile, in Feishu, somebody:");
-        edits.iter().for_each(|edit| ui.line(&format!("  - {}", escaped(edit))));
+        for edit in &edits {
+            ui.line(&format!("  - {}", escaped(edit)));
+        }
         stage.say("What would a sync do now?");
         stage.run(&["diff"]).await?;
         stage.say("4. And now it does exactly that.");

@@ -164,7 +164,7 @@ pub struct Glimpse {
     /// Renames that a crash left open.
     pub intents: Vec<(u64, Intent)>,
     /// Keeps writers out where there is a lock to hold.
-    pub lock: Option<std::fs::File>,
+    pub lock: Option<Shared>,
 }
 
 /// Opens the mirror to compare with, and writes nothing at all.
@@ -187,12 +187,22 @@ pub fn glimpse(session: &Session, config: &Config, init: bool) -> Result<Glimpse
     Ok(Glimpse { disk, recorded, intents, lock })
 }
 
+/// A reader's hold on the run lock, until it is dropped.
+pub struct Shared(std::fs::File);
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // As in `store::RunLock`: not only by closing.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Holds the run lock together with other readers, if there is one. Makes no file.
-pub fn share(config: &Config) -> Result<Option<std::fs::File>, Problem> {
+pub fn share(config: &Config) -> Result<Option<Shared>, Problem> {
     let path = config.state.join("lock");
     let Ok(file) = std::fs::File::open(&path) else { return Ok(None) };
     match file.try_lock_shared() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(Shared(file))),
         Err(std::fs::TryLockError::WouldBlock) => {
             let pid = std::fs::read_to_string(&path).unwrap_or_default();
             let pid = pid.trim();
@@ -347,10 +357,10 @@ mod tests {
             for (flag, want) in [(false, plain), (true, init)] {
                 match told.verdict(Path::new("/m"), flag) {
                     Ok(Verdict { id: Some(id), set_aside: false }) => {
-                        assert_eq!(id, want, "{story}")
+                        assert_eq!(id, want, "{story}");
                     }
                     Ok(Verdict { id: None, set_aside: true }) => {
-                        assert_eq!("aside", want, "{story}")
+                        assert_eq!("aside", want, "{story}");
                     }
                     Ok(verdict) => assert_eq!(want, "new", "{story}: {verdict:?}"),
                     Err(problem) => {

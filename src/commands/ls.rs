@@ -197,7 +197,9 @@ fn format(slot: Slot) -> Option<Format> {
 
 fn print(ui: &Ui, entries: &[Entry]) {
     if ui.is_json() {
-        entries.iter().for_each(|entry| ui.json(entry));
+        for entry in entries {
+            ui.json(entry);
+        }
         return;
     }
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());

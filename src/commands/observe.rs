@@ -68,7 +68,7 @@ impl Prepared {
         };
         let credentials = account::credentials(&config, &session.vars)?;
         let as_user = matches!(credentials, Credentials::User(_));
-        let client = client(session, &config, credentials, flags.max_calls)?;
+        let client = client(session, &config, credentials, flags.max_calls);
         let deadline = flags.max_time.map(|length| tokio::time::Instant::now() + length);
         Ok(Self { config, sources, rules, options, as_user, client, deadline, began_ms })
     }
@@ -329,7 +329,7 @@ fn client(
     config: &Config,
     credentials: Credentials,
     max_calls: Option<u64>,
-) -> Result<Client, Problem> {
+) -> Client {
     let limits = &config.limits;
     let settings = Settings {
         open_base: config.domain.open.clone(),
@@ -345,7 +345,7 @@ fn client(
         Some(http) => http.clone(),
         None => Arc::new(Network::new()),
     };
-    Ok(Client::new(settings, http, session.clock.clone()))
+    Client::new(settings, http, session.clock.clone())
 }
 
 /// Scans the copy, and hashes the files that only their bytes can vouch for.

@@ -21,10 +21,10 @@ pub async fn run(session: &Session, flags: &RunFlags) -> Result<u8, Problem> {
     let config = &prepared.config;
     let opened = home::open(session, config, flags.init, &prepared.run_id())?;
     let (disk, store) = (Arc::new(opened.disk), Arc::new(opened.store));
-    let run_id = free_run_id(&disk, prepared.run_id())?;
+    let id = free_run_id(&disk, &prepared.run_id())?;
     let reporter = Arc::new(Reporter::new(&session.ui, &session.clock));
-    let mut summary = Summary::new("sync", &run_id);
-    let run = Run { session, flags, prepared: &prepared, disk, store, run_id, reporter };
+    let mut summary = Summary::new("sync", &id);
+    let run = Run { session, flags, prepared: &prepared, disk, store, id, reporter };
 
     let result = run.work(&mut summary).await;
     let written = run.write_index();
@@ -62,7 +62,8 @@ struct Run<'a> {
     prepared: &'a Arc<Prepared>,
     disk: Arc<Disk>,
     store: Arc<Store>,
-    run_id: String,
+    /// Names the run, its log and its trash.
+    id: String,
     reporter: Arc<Reporter>,
 }
 
@@ -71,7 +72,7 @@ impl Run<'_> {
     async fn work(&self, summary: &mut Summary) -> Result<u8, Problem> {
         let prepared = self.prepared;
         self.clean_up()?;
-        self.reporter.log_to(self.disk.run_log(&self.run_id)?);
+        self.reporter.log_to(self.disk.run_log(&self.id)?);
         let recorded = self.store.load()?;
 
         let observed =
@@ -130,7 +131,7 @@ impl Run<'_> {
     fn settings(&self) -> Settings {
         let config = &self.prepared.config;
         Settings {
-            run_id: self.run_id.clone(),
+            run_id: self.id.clone(),
             concurrency: config.limits.concurrency,
             export_timeout: config.limits.export_timeout,
             max_size: self.prepared.rules.max_size,
@@ -149,7 +150,7 @@ impl Run<'_> {
         }
         let meta = IndexMeta {
             mirror_id: self.store.mirror_id().to_owned(),
-            run_id: self.run_id.clone(),
+            run_id: self.id.clone(),
             as_of_secs: self.session.clock.now_secs(),
         };
         Ok(write_index(&self.prepared.config.state, &self.store.load()?, &meta)?)
@@ -157,9 +158,9 @@ impl Run<'_> {
 }
 
 /// The run's name, with a number where this second already had a run.
-fn free_run_id(disk: &Disk, base: String) -> Result<String, Problem> {
+fn free_run_id(disk: &Disk, base: &str) -> Result<String, Problem> {
     let taken = disk.run_logs()?;
     let numbered = (2..).map(|n| format!("{base}-{n:03}"));
-    let free = std::iter::once(base.clone()).chain(numbered).find(|id| !taken.contains(id));
+    let free = std::iter::once(base.to_owned()).chain(numbered).find(|id| !taken.contains(id));
     Ok(free.expect("the numbers do not end"))
 }

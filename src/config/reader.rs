@@ -76,7 +76,7 @@ impl<'t> Reader<'t> {
     /// The line of a place in the text, from 1.
     pub fn line(&self, at: &Range<usize>) -> usize {
         let before = self.text.as_bytes().get(..at.start).unwrap_or_default();
-        1 + before.iter().filter(|byte| **byte == b'\n').count()
+        1 + before.split(|byte| *byte == b'\n').skip(1).count()
     }
 
     /// Everything that was wrong, or nothing.
@@ -305,7 +305,7 @@ impl<'r, 't> Table<'r, 't> {
             let word: &str = key.get_ref();
             if !known.contains(&word) {
                 let message = format!("unknown key {word:?} in {}", self.name);
-                let message = with_suggestion(message, word, &known);
+                let message = with_suggestion(&message, word, &known);
                 self.reader.wrong(&key.span(), message);
             }
         }
@@ -326,10 +326,10 @@ fn expected(what: &str, found: &DeValue<'_>) -> String {
 
 /// What to say about a word that is none of the allowed ones.
 pub fn unknown_word(word: &str, allowed: &[&str]) -> String {
-    with_suggestion(format!("{word:?} is not allowed"), word, allowed)
+    with_suggestion(&format!("{word:?} is not allowed"), word, allowed)
 }
 
-fn with_suggestion(message: String, word: &str, allowed: &[&str]) -> String {
+fn with_suggestion(message: &str, word: &str, allowed: &[&str]) -> String {
     let list = if allowed.is_empty() { "nothing".to_owned() } else { allowed.join(", ") };
     match nearest(word, allowed) {
         Some(near) => format!("{message}; did you mean {near:?}? allowed: {list}"),
@@ -357,8 +357,8 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;
     }
-    for j in 0..=b.len() {
-        rows[0][j] = j;
+    for (j, cell) in rows[0].iter_mut().enumerate() {
+        *cell = j;
     }
     for i in 1..=a.len() {
         for j in 1..=b.len() {

@@ -284,14 +284,13 @@ fn formats_of(
 /// The `match` of a rule.
 fn rule_globs(rule: &Table<'_, '_>) -> Globs {
     if let Some(pattern) = rule.text("match") {
-        globs(rule, "match", &[pattern])
-    } else {
-        if rule.get("match").is_none() {
-            let message = "this rule has no `match`; name a pattern like \"wiki/Handbook/**\"";
-            rule.reader.wrong(&rule.at, message);
-        }
-        Globs::default()
+        return globs(rule, "match", &[pattern]);
     }
+    if rule.get("match").is_none() {
+        let message = "this rule has no `match`; name a pattern like \"wiki/Handbook/**\"";
+        rule.reader.wrong(&rule.at, message);
+    }
+    Globs::default()
 }
 
 fn globs(table: &Table<'_, '_>, key: &str, patterns: &[(String, std::ops::Range<usize>)]) -> Globs {

@@ -17,8 +17,15 @@ const LOCK_FILE: &str = "lock";
 /// Held while a run goes on; dropping it ends the claim.
 #[derive(Debug)]
 pub struct RunLock {
-    /// Closing it unlocks it.
-    _file: File,
+    file: File,
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // Closing alone leaves it locked while a child process that was just forked still
+        // has the same open file. Where this fails, closing has to do.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Claims the mirror for this run. The state folder must exist.
@@ -43,7 +50,7 @@ pub fn lock(state: &Path) -> Result<RunLock, StoreError> {
         writeln!(file, "{}", std::process::id())
     };
     note().map_err(fault)?;
-    Ok(RunLock { _file: file })
+    Ok(RunLock { file })
 }
 
 /// Opens the lock's file itself, never what a symlink there leads to.

@@ -8,6 +8,9 @@ pub mod reporter;
 pub mod summary;
 pub mod text;
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard};
 
