@@ -188,8 +188,7 @@ pub fn base_url(text: &str) -> Result<String, String> {
     let anonymous = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
     // `http` takes any text after the colon for a port.
     let port = uri.authority().and_then(|a| a.as_str().rsplit_once(':')).map(|(_, port)| port);
-    let port_is_right =
-        port.is_none_or(|port| port.ends_with(']') || port.parse::<u16>().is_ok());
+    let port_is_right = port.is_none_or(|port| port.ends_with(']') || port.parse::<u16>().is_ok());
     if host.is_empty() || !bare || !anonymous || !port_is_right {
         return Err(format!("{text:?} must be a scheme and a host only, like \"https://host\""));
     }
