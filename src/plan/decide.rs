@@ -90,6 +90,18 @@ fn asks_url(seen: &Seen<'_>, row: Option<&PlaceRow>) -> Option<Object> {
     }
 }
 
+/// Why something is left out, in a few words; the whole story is in its failure.
+fn short(why: Why) -> &'static str {
+    match why {
+        Why::Forbidden => "may not be read",
+        Why::Unsupported => "the service has no such export",
+        Why::TooLarge => "larger than max_size",
+        Why::Refused => "the service refuses to export it",
+        Why::Blocked => "a file that the mirror does not know is in the way",
+        Why::Failed => "failed before",
+    }
+}
+
 /// A listing without an edit time tells nothing about edits.
 fn asks_time(seen: &Seen<'_>) -> Option<Object> {
     match &seen.aim {
@@ -416,7 +428,7 @@ impl Making<'_, '_> {
                     key,
                     path,
                     Some(format),
-                    Some(&outcome.failure.message),
+                    Some(short(outcome.why)),
                 );
                 let failure = Some(outcome.failure.clone());
                 self.plan.skips.push(Skip { change, why: Some(outcome.why), failure });
