@@ -18,7 +18,7 @@ const WALKS_TO_DELETE: u32 = 2;
 pub(super) fn decide(making: &mut Making<'_, '_>, absent: &Absent) {
     stale_links(making);
     let mut wanted = gone(making, absent);
-    wanted.extend(unwanted(making));
+    wanted.extend(unwanted(making, absent));
     guard(making, absent, &mut wanted);
     let leaving: BTreeSet<PlaceKey> =
         wanted.iter().filter(|w| w.whole).map(|w| w.key.clone()).collect();
@@ -113,15 +113,15 @@ fn may_prune(making: &Making<'_, '_>, absent: &Absent, source: &SourceName) -> b
 
 /// Products that the config no longer asks for, once everything it does ask for is
 /// there: a change of formats must not leave a place without a copy.
-fn unwanted(making: &Making<'_, '_>) -> Vec<Wanted> {
+fn unwanted(making: &Making<'_, '_>, absent: &Absent) -> Vec<Wanted> {
     let inputs = making.inputs;
     let mut wanted = Vec::new();
-    if inputs.options.no_prune || inputs.options.retry_failed {
-        return wanted;
-    }
     for key in &making.draft.live {
         let seen = &making.view.places[key];
         if matches!(seen.aim, Aim::Nothing(_)) || !making.draft.before.contains_key(key) {
+            continue;
+        }
+        if !may_prune(making, absent, &key.source) {
             continue;
         }
         let slots = View::wanted_slots(&seen.aim);

@@ -634,6 +634,12 @@ fn a_format_is_removed_only_once_the_wanted_one_is_there() {
     world.run();
     world.rules.formats.insert(ObjType::Docx, vec![Format::Pdf]);
     assert_eq!(world.run(), ["A drive/A.pdf"]);
+    let failed = Listing::Failed(Failure::new("the server said 500", ""));
+    let source = world.tree.sources.get_mut(&"drive".into()).unwrap();
+    source.listings.insert(Some("elsewhere".into()), failed);
+    assert_eq!(world.run(), [""; 0], "nothing is removed where a listing failed");
+    let source = world.tree.sources.get_mut(&"drive".into()).unwrap();
+    source.listings.remove(&Some("elsewhere".into()));
     assert_eq!(world.run(), ["P drive/A.docx"]);
     assert_quiet(&mut world);
 }
