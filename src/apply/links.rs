@@ -131,7 +131,10 @@ impl Journal {
                 if taken {
                     return Ok(Err(Trouble::blocked(&path, "the copy of another place")));
                 }
-                if old.is_none() && !self.settings.adopt {
+                // Whatever stood there before, a folder is somebody's own.
+                let stranger =
+                    old.is_none() || matches!(entry, LocalEntry::Dir | LocalEntry::Other);
+                if stranger && !self.settings.adopt {
                     return Ok(Err(Trouble::blocked(&path, describe(entry))));
                 }
                 let mut without = row.clone();

@@ -20,7 +20,7 @@ mod signature;
 mod sink;
 mod trouble;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,11 +32,12 @@ use crate::clock::Clock;
 use crate::disk::{Disk, DiskError};
 use crate::feishu::{ApiError, Client};
 use crate::model::change::{Failure, Rank, Tally};
+use crate::model::local::LocalEntry;
 use crate::model::recorded::{Loc, PlaceRow, Recorded, Slot, Stamp};
 use crate::model::{PlaceKey, PlaceToken};
 use crate::plan::{Fetch, Plan, Relocation};
 use crate::progress::Progress;
-use crate::store::{Intent, RowChange, Store, StoreError};
+use crate::store::{Act, Intent, RowChange, Store, StoreError};
 
 use fetch::{Copy, Fetcher, Job};
 use journal::{BATCH, Journal};
@@ -209,6 +210,32 @@ pub async fn apply(
 /// Where the disk cannot be looked at: then nothing may be concluded.
 pub fn settle(disk: &Disk, intents: &[(u64, Intent)]) -> Result<Vec<RowChange>, DiskError> {
     settle::settle(disk, intents)
+}
+
+/// Folders in which open intents changed something, up to the top: synced before what
+/// [`settle()`] found is recorded.
+///
+/// # Errors
+/// Where the disk cannot be looked at.
+pub fn folders_of(disk: &Disk, intents: &[(u64, Intent)]) -> Result<BTreeSet<Loc>, DiskError> {
+    let mut folders = BTreeSet::new();
+    for (_, intent) in intents {
+        let places = match &intent.act {
+            Act::Publish { to, .. } | Act::Link { to, .. } => vec![Loc::Mirror(to.clone())],
+            Act::Move { from, to } => vec![from.clone(), to.clone()],
+            Act::Trash { from, .. } | Act::Remove { from } => vec![from.clone()],
+        };
+        for place in places {
+            let mut up = place.parent();
+            while let Some(folder) = up {
+                up = folder.parent();
+                if disk.look(&folder)? == Some(LocalEntry::Dir) {
+                    folders.insert(folder);
+                }
+            }
+        }
+    }
+    Ok(folders)
 }
 
 /// Whether something new may begin.

@@ -156,7 +156,11 @@ impl Mover<'_> {
             if let Some(&parent) = self.by_to.get(&key) {
                 // A parent that fails stays where it is; its row says where that is, and
                 // what goes into it goes there.
-                return Ok(match self.relocate(parent)? {
+                let went = self.relocate(parent)?;
+                // Its row may still wait in the batch; where our names stand follows from it.
+                let at = self.pending[parent].at.clone();
+                self.journal.ready(&at, &[])?;
+                return Ok(match went {
                     Went::Busy => Err(Stuck::Busy),
                     Went::Done | Went::Failed => Ok(()),
                 });

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 
 use crate::disk::Sealed;
 use crate::layout::{self, Claimant, Names};
+use crate::model::local::LocalEntry;
 use crate::model::recorded::{Loc, ProductKey, Slot, Stamp, Why};
 use crate::model::{Format, PlaceKey, PlaceToken};
 use crate::plan::Want;
@@ -235,7 +236,9 @@ impl Journal {
                 Ok(standing) => standing.flatten(),
                 Err(error) => return Ok(Err(Trouble::of_disk(error, &self.settings)?)),
             };
-            match at.as_ref().and_then(Loc::in_mirror).filter(|_| standing.is_some()) {
+            // A folder of that name is not ours.
+            let ours = matches!(standing, Some(LocalEntry::File { .. } | LocalEntry::Link(_)));
+            match at.as_ref().and_then(Loc::in_mirror).filter(|_| ours) {
                 Some(path) => {
                     if let Err(trouble) = self.trash_now(key, &path.clone(), Some(row))? {
                         return Ok(Err(trouble));

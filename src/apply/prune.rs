@@ -50,9 +50,13 @@ impl Journal {
         let count = products.len();
         let mut clean = true;
         for (n, (product, change)) in products.into_iter().enumerate() {
-            // With the last product the row is what the plan says it becomes.
-            let last = n + 1 == count && folder.is_none() && clean;
             self.ready(&place, &[])?;
+            // With the last product the row is what the plan says it becomes; unless one
+            // before it could not be removed and still stands.
+            let others_left = self.row(&place).is_some_and(|row| {
+                pruned.iter().any(|p| *p != product && row.products.contains_key(p))
+            });
+            let last = n + 1 == count && folder.is_none() && clean && !others_left;
             let then = last.then(|| self.final_row(&place, row.clone(), &pruned));
             if let Err(trouble) = self.prune_product(&place, &product, &change, action, then)? {
                 clean = false;
@@ -78,6 +82,11 @@ impl Journal {
         }
         // What waits in the batch may be the last that stands in it.
         self.flush()?;
+        let left = |row: &PlaceRow| pruned.iter().any(|p| row.products.contains_key(p));
+        if self.row(&place).is_some_and(left) {
+            // One could not be removed, which was told: its row must not be forgotten.
+            return Ok(());
+        }
         let at = self.current().slot(&place, Slot::Dir);
         // No intent: without the folder the row is as true as with it, and the next plan
         // finds a gone place with nothing left.

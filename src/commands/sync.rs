@@ -118,6 +118,8 @@ impl Run<'_> {
         if !intents.is_empty() {
             let settled = apply::settle(&self.disk, &intents)?;
             let closed: Vec<u64> = intents.iter().map(|(number, _)| *number).collect();
+            // What was seen may be in memory only: the process died before it synced.
+            self.disk.sync_folders(&apply::folders_of(&self.disk, &intents)?)?;
             self.store.record(&settled, &closed)?;
         }
         let now_secs = self.session.clock.now_secs();

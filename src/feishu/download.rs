@@ -121,7 +121,9 @@ impl Reader for Content {
                 if content_length(headers).is_some_and(|said| said != length) {
                     return Err(garbage("Content-Length and Content-Range disagree"));
                 }
-                (sent.range.start, sent.total, Some(length))
+                // Without a total nobody can tell a part from the whole: asked for whole.
+                let Some(total) = sent.total else { return Ok(Answer::NoSuchRange) };
+                (sent.range.start, Some(total), Some(length))
             }
             StatusCode::RANGE_NOT_SATISFIABLE => {
                 let total = unsatisfied_total(headers);

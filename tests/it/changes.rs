@@ -195,3 +195,19 @@ async fn local_damage_is_repaired() {
     assert_eq!(trash.len(), 1, "what was altered by hand is not lost");
     assert_eq!(std::fs::read(trash[0].path()).unwrap(), b"mine");
 }
+
+/// A page is renamed, and another moves below it for the first time: one run settles it.
+#[tokio::test(start_paused = true)]
+async fn a_page_moves_below_one_that_is_renamed() {
+    let tenant = tenant();
+    let space = tenant.space("Wiki");
+    let page = space.docx("Page");
+    let child = space.docx("Child");
+    let mirror = Mirror::of(&tenant);
+    mirror.sync().await.success();
+    page.rename_quietly("Renamed");
+    child.move_to(&page);
+    mirror.sync().await.success();
+    assert_eq!(mirror.files(), ["wiki/Wiki/Renamed.docx", "wiki/Wiki/Renamed/Child.docx"]);
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}

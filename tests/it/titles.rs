@@ -129,3 +129,20 @@ async fn nothing_is_written_through_a_planted_symlink() {
     assert_eq!(inside, ["victim.txt"]);
     assert_eq!(std::fs::read(outside.join("victim.txt")).unwrap(), b"mine");
 }
+
+/// A folder of one's own where a link of the mirror stood is not trashed.
+#[tokio::test(start_paused = true)]
+async fn a_folder_in_place_of_a_link_is_left_alone() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let team = root.folder("Team");
+    team.upload("a.txt", b"a".to_vec());
+    root.shortcut_to(&team).titled("Link");
+    let mirror = Mirror::of(&tenant);
+    mirror.sync().await.success();
+    std::fs::remove_file(mirror.path("drive/Link")).unwrap();
+    std::fs::create_dir(mirror.path("drive/Link")).unwrap();
+    std::fs::write(mirror.path("drive/Link/mine.txt"), "mine").unwrap();
+    mirror.sync().await.exits(2).says(&["--adopt"]);
+    assert_eq!(mirror.read("drive/Link/mine.txt"), b"mine");
+}
