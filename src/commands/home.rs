@@ -218,8 +218,10 @@ fn look(session: &Session, config: &Config, remembered: Option<String>) -> Resul
     let disk = Disk::open(&config.path, &config.state, false, &session.faults)?;
     let marker = marker(&disk)?;
     let there = config.state.join(MANIFEST).exists();
-    // Reading the manifest twice is dear where it is large: only where it is in doubt.
-    let doubt = there && (marker.is_none() || remembered != marker);
+    // Reading the whole manifest twice is dear where it is large: only where it is in
+    // doubt. Its id is read always.
+    let id = if there { Store::identity(&config.state)? } else { None };
+    let doubt = there && (marker.is_none() || remembered != marker || id != marker);
     let (manifest, manifest_empty) = if doubt {
         match Store::read(&config.state)? {
             Some((id, recorded, _)) => (Some(id), recorded.places.is_empty()),

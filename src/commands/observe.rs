@@ -18,7 +18,7 @@ use crate::model::change::{Change, Failure, Rank, Tally};
 use crate::model::local::LocalState;
 use crate::model::recorded::{Recorded, Why};
 use crate::model::source::Source;
-use crate::model::tree::{Listing, RemoteTree};
+use crate::model::tree::{Existence, Listing, RemoteTree};
 use crate::model::{ObjType, SourceName};
 use crate::plan::{self, Answers, Inputs, Options, Plan};
 use crate::rules::{Globs, Rules};
@@ -197,8 +197,10 @@ impl Observed {
     }
 
     fn forbidden(&self) -> bool {
-        let listings = self.tree.sources.values().flat_map(|source| source.listings.values());
-        listings.into_iter().any(|listing| matches!(listing, Listing::Forbidden(_)))
+        self.tree.sources.values().any(|source| {
+            source.listings.values().any(|listing| matches!(listing, Listing::Forbidden(_)))
+                || source.known.values().any(|known| *known == Existence::Hidden)
+        })
     }
 }
 

@@ -92,7 +92,14 @@ impl Absent {
             .values()
             .any(|row| !row.products.is_empty() && matches!(row.state, PlaceState::Live));
         let lists_nothing = source.nodes.values().all(|n| n.object.ty == ObjType::Space);
-        let empty = lists_nothing && has_files && source.is_full() && !repointed && !source.pinned;
+        let forbidden =
+            source.listings.values().any(|listing| matches!(listing, Listing::Forbidden(_)));
+        let empty = lists_nothing
+            && has_files
+            && source.is_full()
+            && !forbidden
+            && !repointed
+            && !source.pinned;
         if empty && !everything {
             self.guards.push(Guard {
                 source: name.clone(),
@@ -156,7 +163,8 @@ impl Absent {
                 Some(source) => source.is_full() && !matches!(fate, Fate::Hidden { .. }),
                 None => *fate == Fate::Orphaned,
             };
-            let may_move = complete && !is_gone(row) && !row_is_filtered(inputs, key);
+            let listed = view.places.get(key).is_some_and(|seen| !seen.node.filtered);
+            let may_move = complete && !listed && !is_gone(row) && !row_is_filtered(inputs, key);
             if may_move && (!row.products.is_empty() || !row.names.is_empty()) {
                 free.entry(&row.object).or_default().push(key);
             }
@@ -223,6 +231,11 @@ impl Walk<'_, '_> {
 
     fn find_out(&mut self, token: &PlaceToken) -> Fate {
         let row = self.rows[token];
+        if self.source.nodes.get(token).is_some_and(|node| !node.filtered) {
+            // Listed, and nothing can be made of it now (a shortcut whose target gave no
+            // answer, a type without formats): what it has stays, with its names.
+            return Fate::Unknown;
+        }
         if is_gone(row) {
             let walks = if self.frozen { row.absent_walks } else { walks_after(row) };
             return Fate::Gone { walks };
@@ -241,6 +254,9 @@ impl Walk<'_, '_> {
             return match self.source.known.get(token) {
                 None if self.frozen => Fate::Unknown,
                 None => Fate::Orphaned,
+                Some(Existence::Gone) if self.frozen => {
+                    Fate::Gone { walks: row.absent_walks.max(1) }
+                }
                 Some(Existence::Gone) => Fate::Gone { walks: walks_after(row) },
                 Some(Existence::Hidden) => Fate::Hidden { asked: true },
                 Some(Existence::Exists | Existence::Unknown(_)) => Fate::Unknown,
@@ -310,11 +326,9 @@ impl Walk<'_, '_> {
     }
 }
 
-/// True where the place is listed and not filtered, or filtered but the way to
-/// something wanted.
+/// True where the place is listed and the copy has something for it.
 fn is_live(view: &View<'_>, source: &SourceName, token: &PlaceToken) -> bool {
-    let seen = view.places.get(&PlaceKey::new(source, token));
-    seen.is_some_and(|seen| seen.stands || !seen.node.filtered)
+    view.places.get(&PlaceKey::new(source, token)).is_some_and(|seen| seen.stands)
 }
 
 /// True where this run listed the object at another place whose copy is on disk.

@@ -272,7 +272,9 @@ impl Making<'_, '_> {
             }
         }
         for (name, source) in &self.inputs.tree.sources {
-            if let Some(Listing::Forbidden(failure)) = source.listings.get(&None) {
+            if !self.inputs.rules.allow_forbidden
+                && let Some(Listing::Forbidden(failure)) = source.listings.get(&None)
+            {
                 self.plan.listing_failures.push((name.clone(), failure.clone()));
             }
         }
@@ -317,6 +319,7 @@ impl Making<'_, '_> {
                 (Some(Why::Unsupported), "the listing does not name its target".to_owned())
             }
             Omit::TargetGone => (Some(Why::Unsupported), "its target is deleted".to_owned()),
+            Omit::TargetNoAnswer => (Some(Why::Failed), "its target gave no answer".to_owned()),
             Omit::TargetForbidden | Omit::TargetNotAsked => {
                 (Some(Why::Forbidden), "its target may not be read".to_owned())
             }
@@ -589,9 +592,10 @@ impl Making<'_, '_> {
     /// True where a slot has content, or gets some in this run.
     fn will_stand(&self, key: &PlaceKey, slot: Slot) -> bool {
         let Slot::Product(format) = slot else { return true };
-        let row = &self.rows[key];
+        let Some(row) = self.rows.get(key) else { return false };
         let has = row.products.keys().any(|product| product.slot == slot);
-        let Aim::Content { object, .. } = &self.view.places[key].aim else { return has };
+        let aim = self.view.places.get(key).map(|seen| &seen.aim);
+        let Some(Aim::Content { object, .. }) = aim else { return has };
         has || !matches!(self.need(key, object, format), Need::Skip(_) | Need::Nothing(_))
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inputs;
 use crate::layout;
-use crate::model::recorded::Slot;
+use crate::model::recorded::{PlaceState, Slot};
 use crate::model::tree::{Existence, Meta, Node};
 use crate::model::{Edited, Format, ObjType, Object, PlaceKey, PlaceToken, SourceName};
 use crate::rules::ShortcutMode;
@@ -46,6 +46,8 @@ pub(super) enum Omit {
     TargetUnknown,
     TargetGone,
     TargetForbidden,
+    /// The service gave no usable answer about it.
+    TargetNoAnswer,
     /// Known once the target's metadata was asked.
     TargetNotAsked,
 }
@@ -160,6 +162,9 @@ impl<'a> View<'a> {
                     // raised; `raise_folders` completes this.
                     return Aim::Links { to, formats, dir };
                 }
+                if let Some(kept) = self.recorded_home(&target.object, inputs) {
+                    return kept;
+                }
                 if is_folder {
                     return Aim::Url;
                 }
@@ -178,10 +183,32 @@ impl<'a> View<'a> {
             None if self.homes.contains_key(&target.object) => {}
             None => return Aim::Nothing(Omit::TargetNotAsked),
             Some(Err(Existence::Gone)) => return Aim::Nothing(Omit::TargetGone),
+            Some(Err(Existence::Unknown(_))) => return Aim::Nothing(Omit::TargetNoAnswer),
             Some(Err(_)) => return Aim::Nothing(Omit::TargetForbidden),
             Some(Ok(_)) => {}
         }
         Aim::Content { object: target.object.clone(), formats: sorted(formats) }
+    }
+
+    /// A target that this run did not list (another source, a folder that could not be
+    /// read) but whose copy is there: the link to it stays.
+    fn recorded_home(&self, object: &Object, inputs: &Inputs<'a>) -> Option<Aim> {
+        let places = &inputs.recorded.places;
+        let (to, row) = places.iter().find(|(key, row)| {
+            row.object == *object
+                && matches!(row.state, PlaceState::Live | PlaceState::Hidden { .. })
+                && !self.places.contains_key(*key)
+                && inputs.rules.sources.contains(&key.source)
+                && inputs.answers.existence.get(*key) != Some(&Existence::Gone)
+                && (!row.products.is_empty() || row.names.contains_key(&Slot::Dir))
+        })?;
+        let formats = row.products.keys().filter_map(|product| match product.slot {
+            Slot::Product(format) => Some(format),
+            _ => None,
+        });
+        let formats: BTreeSet<Format> = formats.collect();
+        let dir = row.names.contains_key(&Slot::Dir);
+        Some(Aim::Links { to: to.clone(), formats: formats.into_iter().collect(), dir })
     }
 
     /// Keeps the folders of these places: something recorded is below them.
@@ -210,11 +237,13 @@ impl<'a> View<'a> {
                 at = seen.node.parent.as_ref().map(|p| PlaceKey::new(&key.source, p));
             }
         }
-        let dirs: BTreeSet<PlaceKey> =
-            self.places.keys().filter(|k| self.has_dir(k)).cloned().collect();
+        let dirs: BTreeMap<PlaceKey, bool> =
+            self.places.keys().map(|key| (key.clone(), self.has_dir(key))).collect();
         for seen in self.places.values_mut() {
-            if let Aim::Links { to, dir, .. } = &mut seen.aim {
-                *dir = dirs.contains(to);
+            if let Aim::Links { to, dir, .. } = &mut seen.aim
+                && let Some(now) = dirs.get(to)
+            {
+                *dir = *now;
             }
         }
     }

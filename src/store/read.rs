@@ -59,6 +59,21 @@ impl Still {
 }
 
 impl Store {
+    /// The id of the mirror that a manifest belongs to, without reading its rows. `None`:
+    /// no manifest.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn identity(state: &Path) -> Result<Option<String>, StoreError> {
+        let path = state.join(FILE);
+        if !is_there(&path)? {
+            return Ok(None);
+        }
+        let still = Still::open(&path)?;
+        let txn = still.begin(&path)?;
+        Ok(Some(Reader { txn: &txn, path: &path }.identity()?.1))
+    }
+
     /// Everything, and the open intents with their numbers, without ever writing to the
     /// state folder. `None`: no manifest.
     ///

@@ -191,3 +191,46 @@ async fn a_missing_scope_for_revisions_costs_only_revisions() {
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
     assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
 }
+
+/// One source alone: links into the others stay as they are.
+#[tokio::test(start_paused = true)]
+async fn links_into_a_source_that_is_not_synced_now_stay() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan");
+    tenant.space("Wiki").docx("Page");
+    let folder = tenant.root().folder("Links");
+    folder.shortcut_to(&plan).titled("The plan");
+    let config = format!(
+        "[[source]]\nname = \"all\"\nkind = \"drive\"\n\
+         [[source]]\nname = \"links\"\nkind = \"drive\"\nfolder = \"{}\"\n\
+         [filter]\nexclude = [\"all/Links/**\"]\n",
+        folder.token()
+    );
+    let mirror = Mirror::with(&tenant, &config);
+    mirror.sync().await.success();
+    assert_eq!(mirror.files(), ["all/Plan.docx", "links/The plan.docx"]);
+    assert!(mirror.path("links/The plan.docx").is_symlink());
+    let run = mirror.run(&["sync", "--json", "links"]).await.success();
+    assert_eq!(run.changes(), [""; 0]);
+    assert!(mirror.path("links/The plan.docx").is_symlink());
+    mirror.sync().await.success();
+    assert!(mirror.path("links/The plan.docx").is_symlink());
+}
+
+/// A source whose top may not be read any more: hidden, not empty.
+#[tokio::test(start_paused = true)]
+async fn a_forbidden_source_is_hidden_and_not_empty() {
+    let tenant = tenant();
+    let folder = tenant.root().folder("Team");
+    folder.docx("Plan");
+    let source =
+        format!("[[source]]\nname = \"team\"\nkind = \"drive\"\nfolder = \"{}\"\n", folder.token());
+    let mirror = Mirror::with(&tenant, &format!("{source}[prune]\ndefault = \"delete\"\n"));
+    mirror.sync().await.success();
+    folder.forbid();
+    mirror.sync().await.exits(2);
+    mirror.sync().await.exits(2);
+    assert_eq!(mirror.files(), ["team/Plan.docx"]);
+    mirror.configure(&format!("[filter]\nallow_forbidden = true\n{source}"));
+    mirror.sync().await.success();
+}
