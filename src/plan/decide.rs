@@ -6,18 +6,14 @@ use super::absent::{Absent, Fate};
 use super::content::{self, MTIME_TOLERANCE_SECS, Need, OnDisk};
 use super::draft::Draft;
 use super::view::{self, Aim, Omit, Seen, View};
-use super::{
-    Fetch, Inputs, MakeFolder, MakeLink, MakeUrl, Plan, Questions, Relocation, Skip, Touch, Want,
-    removal,
-};
-use crate::layout;
+use super::{Fetch, Inputs, MakeFolder, Plan, Questions, Relocation, Skip, Touch, Want, removal};
 use crate::model::change::{Change, ChangeKind, Failure};
 use crate::model::local::{LocalEntry, LocalState};
 use crate::model::recorded::{
     Loc, PlaceRow, PlaceState, ProductKey, Recorded, Slot, SourceRow, Why,
 };
 use crate::model::tree::Listing;
-use crate::model::{ContentHash, Edited, Format, ObjType, Object, PlaceKey, RelPath};
+use crate::model::{Edited, Format, ObjType, Object, PlaceKey, RelPath};
 
 /// The text of a `.url` file.
 pub fn url_file_text(url: &str) -> String {
@@ -395,7 +391,7 @@ impl Making<'_, '_> {
         found
     }
 
-    fn need(&self, key: &PlaceKey, object: &Object, format: Format) -> Need {
+    pub fn need(&self, key: &PlaceKey, object: &Object, format: Format) -> Need {
         let seen = &self.view.places[key];
         let old = self.draft.before.get(key);
         let old = old.map(|old| (old, &self.inputs.recorded.places[old]));
@@ -486,7 +482,7 @@ impl Making<'_, '_> {
     }
 
     /// Sets mtimes back where nothing else is wrong.
-    fn touch(&mut self, key: &PlaceKey, slot: Slot) {
+    pub fn touch(&mut self, key: &PlaceKey, slot: Slot) {
         let Some(old) = self.draft.before.get(key).cloned() else { return };
         let row = &self.inputs.recorded.places[&old];
         for product in row.products.keys().filter(|product| product.slot == slot) {
@@ -505,98 +501,6 @@ impl Making<'_, '_> {
             let product = product.clone();
             self.plan.touches.push(Touch { place: key.clone(), product, change });
         }
-    }
-
-    fn url(&mut self, key: &PlaceKey) {
-        let slot = Slot::Product(Format::Url);
-        let (Some(path), Some(seen)) = (self.draft.path(key, slot), self.view.places.get(key))
-        else {
-            return;
-        };
-        let target = seen.node.target.as_ref().and_then(|t| view::meta(self.inputs, &t.object));
-        let url = self.rows[key].url.clone().or_else(|| target.and_then(|meta| meta.url.clone()));
-        let Some(url) = url else {
-            let change = self.change(
-                ChangeKind::Skip,
-                key,
-                path,
-                Some(Format::Url),
-                Some("the service names no link for it"),
-            );
-            let skip = Skip { change, why: Some(Why::Unsupported), failure: None };
-            self.plan.skips.push(skip);
-            return;
-        };
-        let product = ProductKey::whole(slot);
-        let text_hash = ContentHash::from(blake3::hash(url_file_text(&url).as_bytes()));
-        let old = self.draft.before.get(key);
-        let known = self.rows[key].products.get(&product);
-        let (kind, reason) = match (old, known) {
-            (Some(old), Some(known)) => match content::on_disk(self.inputs, old, &product) {
-                OnDisk::Missing => (ChangeKind::Restore, Some("missing")),
-                OnDisk::Altered => (ChangeKind::Restore, Some("altered")),
-                _ if known.blake3 != text_hash => (ChangeKind::Update, Some("edited")),
-                _ => return self.touch(key, slot),
-            },
-            _ => (ChangeKind::Add, None),
-        };
-        let edited = seen.node.edited;
-        let change = self.change(kind, key, path, Some(Format::Url), reason);
-        self.plan.urls.push(MakeUrl { place: key.clone(), url, edited, change });
-    }
-
-    fn link(&mut self, key: &PlaceKey, slot: Slot, to: &PlaceKey, to_slot: Slot) {
-        let (Some(path), Some(target)) = (self.draft.path(key, slot), self.draft.path(to, to_slot))
-        else {
-            return;
-        };
-        let Some(folder) = path.parent() else { return };
-        let text = layout::relative(&folder, &target);
-        let format = match slot {
-            Slot::LinkTo(_) => Some(Format::Link),
-            _ => None,
-        };
-        let row = &self.rows[key];
-        // Where symlinks are impossible a `.url` file stands in.
-        let stand_in = ProductKey::whole(Slot::Product(Format::Url));
-        if row.products.contains_key(&stand_in)
-            && self
-                .draft
-                .before
-                .get(key)
-                .is_some_and(|old| content::on_disk(self.inputs, old, &stand_in) == OnDisk::Intact)
-        {
-            return;
-        }
-        let product = ProductKey::whole(slot);
-        let (kind, reason) = match (self.draft.before.get(key), row.products.get(&product)) {
-            (Some(old), Some(known)) => match content::on_disk(self.inputs, old, &product) {
-                OnDisk::Intact if known.link.as_ref() == Some(&text) => return,
-                OnDisk::Intact => (ChangeKind::Update, Some("target moved")),
-                OnDisk::Missing => (ChangeKind::Restore, Some("missing")),
-                _ => (ChangeKind::Restore, Some("altered")),
-            },
-            _ => (ChangeKind::Add, None),
-        };
-        if !self.will_stand(to, to_slot) {
-            let reason = Some("its target has no copy");
-            let change = self.change(ChangeKind::Skip, key, path, format, reason);
-            self.plan.skips.push(Skip { change, why: None, failure: None });
-            return;
-        }
-        let change = self.change(kind, key, path, format.or(Some(Format::Link)), reason);
-        let to = (to.clone(), to_slot);
-        self.plan.links.push(MakeLink { place: key.clone(), slot, to, change });
-    }
-
-    /// True where a slot has content, or gets some in this run.
-    fn will_stand(&self, key: &PlaceKey, slot: Slot) -> bool {
-        let Slot::Product(format) = slot else { return true };
-        let Some(row) = self.rows.get(key) else { return false };
-        let has = row.products.keys().any(|product| product.slot == slot);
-        let aim = self.view.places.get(key).map(|seen| &seen.aim);
-        let Some(Aim::Content { object, .. }) = aim else { return has };
-        has || !matches!(self.need(key, object, format), Need::Skip(_) | Need::Nothing(_))
     }
 
     fn removals(&mut self, absent: &Absent) {

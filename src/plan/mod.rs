@@ -8,6 +8,7 @@ mod content;
 mod decide;
 mod draft;
 mod removal;
+mod stand_ins;
 #[cfg(test)]
 mod tests;
 mod view;
