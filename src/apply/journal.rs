@@ -36,8 +36,8 @@ pub(super) const MTIME_TOLERANCE_SECS: i64 = 2;
 /// What happens to something on disk.
 #[derive(Debug)]
 pub(super) enum Op {
-    /// A dressed staged file over `to`.
-    Publish { sealed: Sealed, to: RelPath },
+    /// A dressed staged file over our own `to`, or where it is `fresh` onto nothing.
+    Publish { sealed: Sealed, to: RelPath, fresh: bool },
     /// A rename onto nothing.
     Move { from: Loc, to: Loc },
     /// Into the trash.
@@ -51,7 +51,7 @@ pub(super) enum Op {
 impl Op {
     fn act(&self) -> Act {
         match self {
-            Self::Publish { sealed, to } => {
+            Self::Publish { sealed, to, .. } => {
                 Act::Publish { to: to.clone(), size: sealed.size, blake3: sealed.blake3 }
             }
             Self::Move { from, to } => Act::Move { from: from.clone(), to: to.clone() },
@@ -72,7 +72,8 @@ impl Op {
 
     fn perform(&self, disk: &Disk) -> Performed {
         let result = match self {
-            Self::Publish { sealed, to } => disk.publish(sealed, to),
+            Self::Publish { sealed, to, fresh: false } => disk.publish(sealed, to),
+            Self::Publish { sealed, to, fresh: true } => disk.publish_new(sealed, to),
             Self::Move { from, to } => disk.rename(from, to),
             Self::Trash { from, to } => disk.trash(from, to),
             Self::Remove { from } => disk.remove(from),

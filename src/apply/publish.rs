@@ -51,8 +51,9 @@ enum Spot {
     /// The bytes are there. `mtime_secs` is what the row says; `set` where the file does
     /// not have it.
     Same { path: RelPath, mtime_secs: i64, set: bool },
-    /// They are to be written.
-    Write { path: RelPath, mtime_secs: i64 },
+    /// They are to be written. `fresh` where nothing stands there: should somebody put a
+    /// file there before the rename, it is not replaced.
+    Write { path: RelPath, mtime_secs: i64, fresh: bool },
 }
 
 impl Journal {
@@ -129,12 +130,12 @@ impl Journal {
                 if set && let Err(error) = self.disk.set_mtime(&path, mtime_secs) {
                     return Ok(Err(Trouble::of_disk(error, &self.settings)?));
                 }
-                (path, mtime_secs, false)
+                (path, mtime_secs, None)
             }
-            Spot::Write { path, mtime_secs } => (path, mtime_secs, true),
+            Spot::Write { path, mtime_secs, fresh } => (path, mtime_secs, Some(fresh)),
         };
         let at = Loc::Mirror(path.clone());
-        let op = if write {
+        let op = if let Some(fresh) = write {
             let sealed = match self.take_bytes(bytes)? {
                 Ok(sealed) => sealed,
                 Err(trouble) => return Ok(Err(trouble)),
@@ -144,7 +145,7 @@ impl Journal {
             if let Err(error) = self.disk.dress(&sealed, mtime_secs) {
                 return Ok(Err(Trouble::of_disk(error, &self.settings)?));
             }
-            Some(Op::Publish { sealed, to: path })
+            Some(Op::Publish { sealed, to: path, fresh })
         } else {
             None
         };
@@ -169,7 +170,7 @@ impl Journal {
         let (mut events, mut wants) = (Vec::new(), Vec::new());
         if let Some((change, format)) = delivery.told {
             row.outcomes.remove(&format);
-            events.push(done(change.clone(), bytes.size, Some(bytes.blake3), write));
+            events.push(done(change.clone(), bytes.size, Some(bytes.blake3), write.is_some()));
             let note = Some(Note { format, stamp: delivery.stamp.clone() });
             wants.push(Failing { change: change.clone(), note });
         }
@@ -180,7 +181,7 @@ impl Journal {
             done: events,
             wants,
         })?;
-        Ok(Ok(write))
+        Ok(Ok(write.is_some()))
     }
 
     /// Decides what to do where a file goes, and clears the place.
@@ -218,7 +219,8 @@ impl Journal {
             mtime_secs += 1;
         }
         match standing {
-            Standing::Nothing | Standing::Ours => Ok(Ok(Spot::Write { path, mtime_secs })),
+            Standing::Nothing => Ok(Ok(Spot::Write { path, mtime_secs, fresh: true })),
+            Standing::Ours => Ok(Ok(Spot::Write { path, mtime_secs, fresh: false })),
             Standing::Equal { mtime_found } => {
                 // Bytes that were ours all along keep their mtime; an equal file of
                 // somebody else gets the edit time.
@@ -237,7 +239,7 @@ impl Journal {
                 let mut without = row;
                 without.products.remove(&delivery.product);
                 let trashed = self.trash_now(key, &path, Some(without))?;
-                Ok(trashed.map(|()| Spot::Write { path, mtime_secs }))
+                Ok(trashed.map(|()| Spot::Write { path, mtime_secs, fresh: true }))
             }
             Standing::Stranger(what) => {
                 if self.is_taken(key, &row, delivery, &at) {
@@ -245,7 +247,7 @@ impl Journal {
                 }
                 if what == LocalEntry::Dir {
                     match self.disk.remove_folder(&at) {
-                        Ok(true) => return Ok(Ok(Spot::Write { path, mtime_secs })),
+                        Ok(true) => return Ok(Ok(Spot::Write { path, mtime_secs, fresh: true })),
                         Ok(false) => {}
                         Err(error) => return Ok(Err(Trouble::of_disk(error, &self.settings)?)),
                     }
@@ -254,7 +256,7 @@ impl Journal {
                     return Ok(Err(Trouble::blocked(&path, describe(&what))));
                 }
                 let trashed = self.trash_now(key, &path, None)?;
-                Ok(trashed.map(|()| Spot::Write { path, mtime_secs }))
+                Ok(trashed.map(|()| Spot::Write { path, mtime_secs, fresh: true }))
             }
         }
     }

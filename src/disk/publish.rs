@@ -42,6 +42,23 @@ impl Disk {
         Ok(())
     }
 
+    /// Renames a dressed staged file to where nothing stands. Parents must exist as real
+    /// folders.
+    ///
+    /// # Errors
+    /// [`DiskError::Occupied`] where something stands at `to` by now.
+    pub fn publish_new(&self, sealed: &Sealed, to: &RelPath) -> Result<(), DiskError> {
+        let staging = self.staging()?;
+        let at = Loc::Mirror(to.clone());
+        let (parent, name, label) = self.parent(&at)?;
+        let done = self.faults.run(Op::Publish, &label, || {
+            beneath::rename_new((&staging.dir, &sealed.name), (&parent, name))
+        });
+        self.occupied(done, &parent, name, &label)?;
+        self.owe_root(&at);
+        Ok(())
+    }
+
     /// Refuses what a rename must not replace.
     fn replaceable(&self, parent: &Dir, name: &str, label: &str) -> Result<(), DiskError> {
         match self.faults.run(Op::Look, label, || beneath::stat(parent, name))? {

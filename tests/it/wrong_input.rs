@@ -199,3 +199,21 @@ async fn an_interrupt_exits_130_and_the_next_run_goes_on() {
     assert_eq!(mirror.files().len(), 30);
     assert!(tenant.calls("POST", "/drive/v1/export_tasks") <= 30 - done, "nothing twice");
 }
+
+/// A file that somebody saves at the very moment of publishing is not replaced.
+#[tokio::test(start_paused = true)]
+async fn a_file_saved_at_the_moment_of_publishing_stays() {
+    use feishu_mirror::disk::{Faults, Op};
+    let tenant = tenant();
+    tenant.root().upload("Plan.txt", b"theirs".to_vec());
+    let mut mirror = Mirror::of(&tenant);
+    let path = mirror.path("drive/Plan.txt");
+    mirror.faults = Faults::when(move |op, at| {
+        if op == Op::Publish && at == "drive/Plan.txt" {
+            std::fs::write(&path, "mine").unwrap();
+        }
+        None
+    });
+    mirror.sync().await.exits(2).says(&["--adopt"]);
+    assert_eq!(mirror.read("drive/Plan.txt"), b"mine");
+}
