@@ -1,5 +1,7 @@
 //! clap types; nobody else knows flags.
 
+pub mod accounts;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -48,8 +50,10 @@ deleted on doubt.
 
 First steps:
   feishu-mirror demo    the whole job without an account
-  feishu-mirror init    write mirror.toml, then set the credentials:
-                        FEISHU_APP_ID and FEISHU_APP_SECRET, or FEISHU_USER_ACCESS_TOKEN
+  feishu-mirror init    write mirror.toml
+  feishu-mirror profile add default --app-id cli_…    store the app
+  feishu-mirror auth login                            a user's library: log in once
+  feishu-mirror doctor  check everything
   feishu-mirror diff    what would be done
   feishu-mirror sync    do it
 
@@ -65,6 +69,18 @@ pub struct Global {
     /// Config file [default: mirror.toml here or in a folder above]
     #[arg(short = 'C', long, value_name = "FILE", global = true, help_heading = "Global options")]
     pub config: Option<PathBuf>,
+    /// Stored credentials to use [default: the active profile]
+    #[arg(
+        long,
+        value_name = "NAME",
+        global = true,
+        value_parser = values::profile,
+        help_heading = "Global options"
+    )]
+    pub profile: Option<String>,
+    /// Of several users of the profile, this one: name or open id
+    #[arg(long, value_name = "USER", global = true, help_heading = "Global options")]
+    pub user: Option<String>,
     /// Print results as JSON, one object a line
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
@@ -134,6 +150,16 @@ pub enum Command {
     Ls(Ls),
     /// Show the last run, what is mirrored and what waits for a retry
     Status,
+    /// Log in, log out, show who is logged in
+    #[command(subcommand)]
+    Auth(accounts::Auth),
+    /// Keep several apps and companies apart
+    #[command(subcommand)]
+    Profile(accounts::Profile),
+    /// Check config, credentials, scopes, network and disk
+    Doctor(accounts::Doctor),
+    /// Make one raw, authenticated call
+    Api(accounts::Api),
     /// See the whole job against a simulated tenant, without an account
     Demo(Demo),
     /// Print a completion script for a shell
@@ -191,6 +217,9 @@ pub struct RunFlags {
     /// Start anew on what is there: the mirror's marker or manifest is missing, or another's
     #[arg(long)]
     pub init: bool,
+    /// Go on with another app, user or tenant than the mirror was made with
+    #[arg(long)]
+    pub accept_identity_change: bool,
 }
 
 /// `sync`.

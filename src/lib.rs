@@ -14,6 +14,7 @@
 //! simulated tenant for the demo and the tests. `docs/architecture.md` is the map.
 
 pub mod apply;
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod commands;

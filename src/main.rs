@@ -45,6 +45,8 @@ fn host(interrupt: CancellationToken) -> Host {
         cwd: std::env::current_dir().unwrap_or_default(),
         clock: Clock::system(),
         http: None,
+        input: Box::new(io::BufReader::new(io::stdin())),
+        input_is_terminal: io::stdin().is_terminal(),
         out: Box::new(io::BufWriter::new(io::stdout())),
         err: Box::new(io::stderr()),
         err_is_terminal: io::stderr().is_terminal(),

@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
+use super::Session;
 use super::exit::{LOGIN, Problem};
+use crate::auth::logins::Login;
+use crate::auth::profiles::{Profile, Profiles};
 use crate::config::{Config, Identity};
-use crate::feishu::Credentials;
+use crate::feishu::oauth::AppKey;
+use crate::feishu::{Client, Credentials};
+use crate::model::account::Domain;
 use crate::model::source::{SourceKind, WikiScope};
 
 const TOKEN: &str = "FEISHU_USER_ACCESS_TOKEN";
@@ -72,6 +77,75 @@ fn needs_no_user(config: &Config) -> Result<(), Problem> {
     }
 }
 
+/// Whose calls they are, resolved from flags, environment, config and profile.
+pub struct Account {
+    /// Where calls go, and the only hosts that the secrets may be sent to.
+    pub domain: Domain,
+    /// For the client.
+    pub credentials: Credentials,
+    /// The app, where id and secret are known.
+    pub app: Option<AppKey>,
+    /// The profile that counts, where it is there.
+    pub profile: Option<Profile>,
+    /// The stored login in use.
+    pub login: Option<Login>,
+}
+
+impl Account {
+    /// True for a user's identity.
+    pub fn is_user(&self) -> bool {
+        matches!(self.credentials, Credentials::User(_) | Credentials::Login(_))
+    }
+}
+
+/// Which profile counts, and what says so, for people ("--profile", "mirror.toml" …).
+pub fn profile_name(
+    session: &Session,
+    config: Option<&Config>,
+) -> Result<(String, &'static str), Problem> {
+    let _ = (session, config);
+    todo!()
+}
+
+/// The profiles of this user's home.
+pub fn profiles(session: &Session) -> Result<Profiles, Problem> {
+    let _ = session;
+    todo!()
+}
+
+/// The config, where there is one: these commands work without. One that is wrong is an
+/// error.
+pub fn maybe_config(session: &Session) -> Result<Option<Config>, Problem> {
+    let _ = session;
+    todo!()
+}
+
+/// The account for a wanted identity.
+///
+/// # Errors
+/// Exit 4 where there is no usable credential, 1 where things contradict each other,
+/// each with what to do.
+pub fn resolve(
+    session: &Session,
+    config: Option<&Config>,
+    want: Identity,
+) -> Result<Account, Problem> {
+    let _ = (session, config, want);
+    todo!()
+}
+
+/// A client for an account. Limits come from the config, else its defaults.
+pub fn client(
+    session: &Session,
+    config: Option<&Config>,
+    domain: &Domain,
+    credentials: Credentials,
+    max_calls: Option<u64>,
+) -> Client {
+    let _ = (session, config, domain, credentials, max_calls);
+    todo!()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -88,6 +162,7 @@ mod tests {
         match credentials(&config, &vars) {
             Ok(Credentials::User(_)) => Ok("user"),
             Ok(Credentials::App { .. }) => Ok("app"),
+            Ok(_) => unreachable!(),
             Err(problem) => {
                 assert_eq!(problem.code, LOGIN);
                 Err(format!("{} {}", problem.message, problem.hint.unwrap()))

@@ -222,6 +222,8 @@ impl Stage<'_> {
             cwd: self.dir.to_owned(),
             clock: session.clock.clone(),
             http: None,
+            input: Box::new(io::empty()),
+            input_is_terminal: false,
             out: Box::new(Through { ui: ui.clone(), err: false }),
             err: Box::new(Through { ui: ui.clone(), err: true }),
             err_is_terminal: session.err_is_terminal,

@@ -1,6 +1,7 @@
 //! Exit codes, and the errors that end a command with one.
 
 use crate::apply::Stop;
+use crate::auth::AuthError;
 use crate::disk::DiskError;
 use crate::feishu::{ApiError, Class};
 use crate::store::StoreError;
@@ -72,6 +73,16 @@ impl Problem {
     /// Ctrl-C.
     pub fn interrupted() -> Self {
         Self::new(INTERRUPTED, "interrupted; what was finished is kept, run again to go on")
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let code = match error {
+            AuthError::NoUser { .. } => LOGIN,
+            _ => FAILED,
+        };
+        Self { code, message: chain(&error), hint: error.hint() }
     }
 }
 

@@ -4,9 +4,12 @@
 //! [`Problem`] that is printed once, here.
 
 mod account;
+mod api;
+mod auth;
 mod completions;
 mod demo;
 mod diff;
+mod doctor;
 pub mod exit;
 mod home;
 mod init;
@@ -14,14 +17,15 @@ mod ls;
 mod man;
 mod manifest;
 mod observe;
+mod profile;
 mod status;
 mod sync;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +48,10 @@ pub struct Host {
     pub clock: Clock,
     /// How requests are sent; `None`: over the network.
     pub http: Option<Arc<dyn HttpSend>>,
+    /// stdin: secrets, answers, JSON bodies.
+    pub input: Box<dyn BufRead + Send>,
+    /// True where stdin is a terminal, so that somebody can be asked.
+    pub input_is_terminal: bool,
     /// stdout: results.
     pub out: Box<dyn Write + Send>,
     /// stderr: progress, warnings.
@@ -67,6 +75,8 @@ pub(crate) struct Session {
     pub http: Option<Arc<dyn HttpSend>>,
     pub interrupt: CancellationToken,
     pub faults: Faults,
+    pub input: Arc<Mutex<Box<dyn BufRead + Send>>>,
+    pub input_is_terminal: bool,
     pub out_is_terminal: bool,
     pub err_is_terminal: bool,
     pub global: Global,
@@ -96,6 +106,8 @@ pub(crate) async fn run(args: Vec<OsString>, mut host: Host) -> u8 {
         http: host.http,
         interrupt: host.interrupt,
         faults: host.faults,
+        input: Arc::new(Mutex::new(host.input)),
+        input_is_terminal: host.input_is_terminal,
         out_is_terminal: host.out_is_terminal,
         err_is_terminal: host.err_is_terminal,
         global: cli.global.clone(),
@@ -125,6 +137,10 @@ async fn dispatch(cli: Cli, session: &Session) -> Result<u8, Problem> {
         Command::Diff(args) => diff::run(session, &args.run, args.exit_code).await,
         Command::Ls(args) => ls::run(session, &args),
         Command::Status => status::run(session),
+        Command::Auth(args) => auth::run(session, &args).await,
+        Command::Profile(args) => profile::run(session, &args).await,
+        Command::Doctor(args) => doctor::run(session, &args).await,
+        Command::Api(args) => api::run(session, &args).await,
         // Boxed: it runs whole command lines, this function included.
         Command::Demo(args) => Box::pin(demo::run(session, &args)).await,
         Command::Completions(args) => Ok(completions::run(session, &args)),

@@ -334,7 +334,7 @@ fn client(
 ) -> Client {
     let limits = &config.limits;
     let settings = Settings {
-        open_base: config.domain.open.clone(),
+        domain: config.domain.clone().unwrap_or_else(crate::model::account::Domain::feishu),
         credentials,
         quota_share: limits.quota_share,
         concurrency: limits.concurrency,

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::model::account::Domain;
 use crate::model::source::Source;
 use crate::rules::Rules;
 
@@ -43,8 +44,10 @@ pub struct Config {
     pub keep_runs: usize,
     /// `account.identity`.
     pub identity: Identity,
-    /// `account.domain`.
-    pub domain: Domain,
+    /// `account.profile`, a name that is checked.
+    pub profile: Option<String>,
+    /// `account.domain`; `None`: the profile's, else Feishu's.
+    pub domain: Option<Domain>,
     /// `[[source]]`, in order.
     pub sources: Vec<Source>,
     /// What is mirrored and how.
@@ -66,15 +69,6 @@ pub enum Identity {
     App,
     /// A user if one is there, else the app.
     Auto,
-}
-
-/// Hosts, no slash at the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Domain {
-    /// Open API.
-    pub open: String,
-    /// Accounts.
-    pub accounts: String,
 }
 
 /// `[limits]`.

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::reader::{Reader, Table, unknown_word};
-use super::{Config, Crawl, Domain, Identity, Limits, sources, values};
+use super::reader::{Reader, Table, Value, unknown_word};
+use super::{Config, Crawl, Identity, Limits, sources, values};
+use crate::model::account::Domain;
 use crate::model::{Format, ObjType};
 use crate::rules::{ExportRule, Filter, Globs, MaxDelete, PruneAction, Rules, ShortcutMode};
 
@@ -37,7 +38,7 @@ pub const NOT_YET: &str = "not in this version yet";
 pub fn read(reader: &Reader<'_>, file: &Path, vars: &BTreeMap<String, String>) -> Config {
     let top = Table::top(reader);
     let (path, state, min_free, keep_runs) = mirror(&top.table("mirror"), file, vars);
-    let (identity, domain) = account(&top.table("account"));
+    let (profile, identity, domain) = account(&top.table("account"));
     let sources = sources::read(&top);
     let (formats, export_rules, shortcut) = export(&top.table("export"));
     let (filter, max_size, allow_forbidden) = filter(&top.table("filter"));
@@ -64,6 +65,7 @@ pub fn read(reader: &Reader<'_>, file: &Path, vars: &BTreeMap<String, String>) -
         state,
         min_free,
         keep_runs,
+        profile,
         identity,
         domain,
         sources,
@@ -134,34 +136,26 @@ fn plain(path: &Path) -> PathBuf {
     out
 }
 
-fn account(table: &Table<'_, '_>) -> (Identity, Domain) {
-    if let Some((name, at)) = table.text("profile")
-        && name != "default"
-    {
-        let message = format!(
-            "profile in [account]: {name:?}: stored profiles are {NOT_YET}; leave it out and set \
-             FEISHU_APP_ID and FEISHU_APP_SECRET, or FEISHU_USER_ACCESS_TOKEN"
-        );
-        table.reader.wrong(&at, message);
-    }
+fn account(table: &Table<'_, '_>) -> (Option<String>, Identity, Option<Domain>) {
+    let profile = table.text("profile").and_then(|(name, at)| match values::profile(&name) {
+        Ok(name) => Some(name),
+        Err(why) => {
+            table.reader.wrong(&at, format!("profile in [account]: {why}"));
+            None
+        }
+    });
     let words = [("auto", Identity::Auto), ("user", Identity::User), ("app", Identity::App)];
     let identity = table.choice("identity", &words, Identity::Auto);
-    let domain = domain(table);
+    let domain = table.get("domain").map(|value| domain(table, value));
     table.done();
-    (identity, domain)
+    (profile, identity, domain)
 }
 
-fn domain(table: &Table<'_, '_>) -> Domain {
-    let brand = |name: &str| Domain {
-        open: format!("https://open.{name}.com").replace("feishu.com", "feishu.cn"),
-        accounts: format!("https://accounts.{name}.com").replace("feishu.com", "feishu.cn"),
-    };
-    let feishu = brand("feishu");
-    let Some(value) = table.get("domain") else { return feishu };
+fn domain(table: &Table<'_, '_>, value: &Value<'_>) -> Domain {
     match value.get_ref() {
         DeValue::String(word) => match word.as_ref() {
-            "feishu" => feishu,
-            "lark" => brand("larksuite"),
+            "feishu" => Domain::feishu(),
+            "lark" => Domain::lark(),
             other => {
                 let near = unknown_word(other, &["feishu", "lark"]);
                 table.wrong(
@@ -169,7 +163,7 @@ fn domain(table: &Table<'_, '_>) -> Domain {
                     value,
                     &format!("{near}, {{ open = \"https://…\", accounts = \"https://…\" }}"),
                 );
-                feishu
+                Domain::feishu()
             }
         },
         DeValue::Table(_) => {
@@ -199,7 +193,7 @@ fn domain(table: &Table<'_, '_>) -> Domain {
                 value,
                 "expected \"feishu\", \"lark\" or a table with both hosts",
             );
-            feishu
+            Domain::feishu()
         }
     }
 }

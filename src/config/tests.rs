@@ -27,8 +27,7 @@ fn everything_but_a_source_has_a_default() {
     assert_eq!(config.state, Path::new("/m/mirror/.feishu-mirror"));
     assert_eq!((config.min_free, config.keep_runs), (1 << 30, 90));
     assert_eq!(config.identity, Identity::Auto);
-    assert_eq!(config.domain.open, "https://open.feishu.cn");
-    assert_eq!(config.domain.accounts, "https://accounts.feishu.cn");
+    assert_eq!(config.domain, Some(Domain::feishu()));
     assert_eq!(config.sources[0].kind, SourceKind::Drive { folder: None });
     let rules = &config.rules;
     let formats = |ty| rules.formats_at("drive/x", &ty).to_vec();
@@ -78,8 +77,9 @@ fn what_is_set_counts() {
     assert_eq!(config.path, Path::new("/copy"));
     assert_eq!(config.state, Path::new("/home/me/state"));
     assert_eq!((config.min_free, config.keep_runs), (5, 3));
-    assert_eq!(config.domain.open, "http://127.0.0.1:9");
-    assert_eq!(config.domain.accounts, config.domain.open);
+    let domain = config.domain.unwrap();
+    assert_eq!(domain.open, "http://127.0.0.1:9");
+    assert_eq!(domain.accounts, domain.open);
     let rules = &config.rules;
     assert_eq!(rules.formats_at("drive/x", &ObjType::Docx), [Format::Pdf, Format::Docx]);
     assert_eq!(rules.formats_at("drive/Plans/x", &ObjType::Sheet), [Format::Csv]);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::account::Domain;
 use crate::rules::MaxDelete;
 
 /// `"1 GiB"`, `"10MB"`, `"500"`: bytes.
@@ -35,6 +36,37 @@ pub fn size(text: &str) -> Result<u64, String> {
     )]
     let bytes = (number * factor as f64) as u64;
     Ok(bytes)
+}
+
+/// The name of a profile, which is also the name of its folder.
+///
+/// # Errors
+/// Says which names are possible.
+pub fn profile(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if (1..=64).contains(&text.len()) && text.chars().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{text:?} cannot name a profile: 1 to 64 letters (A to Z), digits, \"-\" and \"_\" can"
+    ))
+}
+
+/// `feishu`, `lark`, or the Open API's address and, after a comma, the accounts host's.
+///
+/// # Errors
+/// Says what is possible.
+pub fn domain(text: &str) -> Result<Domain, String> {
+    match text {
+        "feishu" => return Ok(Domain::feishu()),
+        "lark" => return Ok(Domain::lark()),
+        _ => {}
+    }
+    let (open, accounts) = text.split_once(',').unwrap_or((text, text));
+    match (base_url(open), base_url(accounts)) {
+        (Ok(open), Ok(accounts)) => Ok(Domain { open, accounts }),
+        (Err(why), _) | (_, Err(why)) => Err(format!("{why}; or write feishu or lark")),
+    }
 }
 
 /// `"60s"`, `"10m"`, `"5h"`, `"7d"`, `"2w"`, `"0"`.

@@ -150,7 +150,7 @@ fn node(space: &str, token: &str, title: &str, has_child: bool) -> Value {
 
 fn client_of(service: &Arc<Service>, max_calls: u64) -> Client {
     let settings = Settings {
-        open_base: "http://127.0.0.1:1".to_owned(),
+        domain: crate::config::values::domain("http://127.0.0.1:1").unwrap(),
         credentials: Credentials::User("u-test".to_owned().into()),
         quota_share: 1.0,
         concurrency: 8,

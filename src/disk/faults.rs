@@ -1,5 +1,5 @@
 //! Disk faults on purpose. Every call of this module that reaches the system passes
-//! through [`Faults::run`]; without the `test-faults` feature that is a plain call.
+//! through [`Faults::run`]; without the `test-hooks` feature that is a plain call.
 
 use std::io;
 
@@ -56,18 +56,18 @@ impl Op {
 }
 
 /// What a test decides about one call: an error to answer instead, or `None`.
-#[cfg(feature = "test-faults")]
+#[cfg(feature = "test-hooks")]
 type Decide = dyn Fn(Op, &str) -> Option<io::Error> + Send + Sync;
 
-/// Disk faults to inject: nothing, unless the `test-faults` feature is on and a test
+/// Disk faults to inject: nothing, unless the `test-hooks` feature is on and a test
 /// put some in. `main` hands down an empty one.
 #[derive(Clone, Default)]
 pub struct Faults {
-    #[cfg(feature = "test-faults")]
+    #[cfg(feature = "test-hooks")]
     decide: Option<std::sync::Arc<Decide>>,
 }
 
-#[cfg(feature = "test-faults")]
+#[cfg(feature = "test-hooks")]
 impl Faults {
     /// Faults decided call by call.
     ///
@@ -86,7 +86,7 @@ impl Faults {
         path: &str,
         call: impl FnOnce() -> io::Result<T>,
     ) -> Result<T, DiskError> {
-        #[cfg(feature = "test-faults")]
+        #[cfg(feature = "test-hooks")]
         if let Some(error) = self.decide.as_ref().and_then(|decide| decide(op, path)) {
             return Err(DiskError::of(op, path, error));
         }

@@ -105,7 +105,7 @@ impl Fake {
 
     fn with(credentials: Credentials) -> Self {
         let settings = Settings {
-            open_base: "https://open.example".to_owned(),
+            domain: crate::config::values::domain("https://open.example").unwrap(),
             credentials,
             quota_share: 1.0,
             concurrency: 8,

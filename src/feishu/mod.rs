@@ -6,6 +6,7 @@
 //! the table in [`error`] decide what a reply means. [`network`] is the real network.
 
 mod call;
+mod console;
 mod download;
 mod drive;
 pub mod error;
@@ -14,8 +15,10 @@ mod export;
 mod fake;
 mod metas;
 pub mod network;
+pub mod oauth;
 mod paging;
 mod quota;
+pub mod raw;
 mod reply;
 mod retry;
 mod revision;
@@ -33,6 +36,8 @@ use futures_util::stream::BoxStream;
 use http::{Request, Response};
 
 use crate::clock::Clock;
+use crate::model::account::Domain;
+pub use console::{AppInfo, AppScope, UserInfo};
 pub use error::{ApiError, Class};
 
 /// A reply's body as it arrives.
@@ -159,8 +164,8 @@ pub struct Body {
 /// Settings of a client.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `https://open.feishu.cn` and the like, no slash at the end.
-    pub open_base: String,
+    /// The Open API and the accounts host.
+    pub domain: Domain,
     /// The identity.
     pub credentials: Credentials,
     /// Share of the official quotas to use.
@@ -180,6 +185,8 @@ pub struct Settings {
 /// Who is calling. Cannot be printed.
 #[derive(Debug, Clone)]
 pub enum Credentials {
+    /// Nobody: for calls that need no token.
+    Nobody,
     /// The app itself.
     App {
         /// `cli_…`.
@@ -187,8 +194,30 @@ pub enum Credentials {
         /// Its secret.
         app_secret: secrecy::SecretString,
     },
-    /// A user's access token, as it is.
+    /// A user's access token, as it is: nobody can renew it.
     User(secrecy::SecretString),
+    /// A user who logged in: the token is renewed when it is due or not accepted.
+    Login(Arc<dyn TokenSource>),
+}
+
+/// Where a user's access token comes from, and comes from again.
+///
+/// `auth` implements it over the stored login; the client knows no files.
+pub trait TokenSource: Send + Sync + std::fmt::Debug {
+    /// The access token to call with.
+    ///
+    /// `refused`: a token that the service just did not accept; an equal one is not
+    /// handed out again. `oauth` sends through the calling client, so that a renewal
+    /// counts, waits and retries like every call.
+    ///
+    /// # Errors
+    /// [`Class::Login`] where a person has to log in again; a network's failure keeps
+    /// its own class. Either way what is stored stays stored.
+    fn token<'a>(
+        &'a self,
+        oauth: oauth::OAuth<'a>,
+        refused: Option<&'a secrecy::SecretString>,
+    ) -> futures_util::future::BoxFuture<'a, Result<secrecy::SecretString, ApiError>>;
 }
 
 /// The client. Cheap to clone; clones share quotas, token and counters.
@@ -209,5 +238,10 @@ impl Client {
     /// Requests sent so far, retries and tokens included.
     pub fn requests(&self) -> u64 {
         self.inner.requests()
+    }
+
+    /// The calls that log somebody in; they need no token.
+    pub fn oauth(&self) -> oauth::OAuth<'_> {
+        oauth::OAuth::new(&self.inner)
     }
 }

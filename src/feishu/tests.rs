@@ -315,7 +315,7 @@ async fn a_used_up_budget_is_told_at_once_to_everybody_in_line() {
 async fn an_address_that_is_no_url_is_a_matter_of_config() {
     for base in ["open.feishu.cn", "", "https://a b"] {
         let mut fake = Fake::user();
-        fake.settings.open_base = base.to_owned();
+        fake.settings.domain.open = base.to_owned();
         let error = fake.client().list_folder("x").await.unwrap_err();
         assert_eq!(error.class, Class::Config, "{base:?}: {error}");
     }

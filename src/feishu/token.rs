@@ -67,6 +67,7 @@ impl Inner {
             let (app_id, secret) = match &self.settings.credentials {
                 Credentials::User(token) => return Ok(token.clone()),
                 Credentials::App { app_id, app_secret } => (app_id, app_secret),
+                Credentials::Nobody | Credentials::Login(_) => todo!(),
             };
             // Held across the call, so that a hundred tasks fetch one token.
             let mut state = self.app_token.0.lock().await;

@@ -135,8 +135,8 @@ impl Inner {
 
     pub(super) fn identity(&self) -> Identity {
         match self.settings.credentials {
-            Credentials::App { .. } => Identity::App,
-            Credentials::User(_) => Identity::User,
+            Credentials::Nobody | Credentials::App { .. } => Identity::App,
+            Credentials::User(_) | Credentials::Login(_) => Identity::User,
         }
     }
 
@@ -284,7 +284,7 @@ impl Inner {
         token: Option<&SecretString>,
     ) -> Result<Request<Bytes>, ApiError> {
         let name = call.endpoint.name();
-        let uri = format!("{}{}", self.settings.open_base, call.target());
+        let uri = format!("{}{}", self.settings.domain.open, call.target());
         let mut request = Request::builder().method(call.endpoint.method()).uri(uri);
         if let Some(token) = token {
             let bearer = format!("Bearer {}", token.expose_secret());
@@ -379,7 +379,7 @@ impl Inner {
         let class = if error.connect { Class::Unreachable } else { Class::Transient };
         let said = tidy(&error.message);
         Fault::passing(if error.connect {
-            let what = format!("cannot reach {}: {said}", tidy(&self.settings.open_base));
+            let what = format!("cannot reach {}: {said}", tidy(&self.settings.domain.open));
             ApiError::local(class, endpoint, what).hint(
                 "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and account.domain in the \
                  config",

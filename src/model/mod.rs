@@ -2,6 +2,7 @@
 //!
 //! Pure: no file system, no clock, no network.
 
+pub mod account;
 pub mod change;
 pub mod local;
 pub mod recorded;

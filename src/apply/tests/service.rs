@@ -141,7 +141,7 @@ pub fn metas(token: &str, at: i64) -> Reply {
 impl World {
     pub fn tools(&self, service: &Arc<Service>, faults: &Faults) -> Tools {
         let settings = feishu::Settings {
-            open_base: "https://open.example".to_owned(),
+            domain: crate::config::values::domain("https://open.example").unwrap(),
             credentials: Credentials::User("u-a-users-own-token".into()),
             quota_share: 1.0,
             concurrency: 4,

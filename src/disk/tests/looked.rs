@@ -48,7 +48,7 @@ fn a_scan_tells_files_folders_links_and_strangers() {
     assert!(place.path("drive").join(odd).join("x").exists());
 }
 
-#[cfg(feature = "test-faults")]
+#[cfg(feature = "test-hooks")]
 #[test]
 fn what_cannot_be_read_is_unknown_not_missing() {
     let denied = |op, path: &str| {

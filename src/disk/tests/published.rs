@@ -103,7 +103,7 @@ fn a_link_is_made_and_replaced_and_stays_inside() {
     assert!(place.staging().is_empty());
 }
 
-#[cfg(all(unix, feature = "test-faults"))]
+#[cfg(all(unix, feature = "test-hooks"))]
 #[test]
 fn a_file_system_without_symlinks_says_so() {
     let cases = [(1, Some(false), "EPERM, as FAT says"), (30, None, "a read-only file system")];
@@ -156,7 +156,7 @@ fn the_trash_keeps_paths_apart_and_is_emptied_by_age() {
     place.outside_is_untouched();
 }
 
-#[cfg(feature = "test-faults")]
+#[cfg(feature = "test-hooks")]
 #[test]
 fn other_faults_name_what_and_where() {
     let faults = Faults::when(|op, path| {

@@ -153,7 +153,7 @@ fn a_sweep_leaves_what_can_still_be_used() {
     assert_eq!(place.staging(), ["a"]);
 }
 
-#[cfg(feature = "test-faults")]
+#[cfg(feature = "test-hooks")]
 #[test]
 fn a_full_disk_is_told_apart_and_leaves_nothing_behind() {
     for (kind, op) in [

@@ -140,6 +140,8 @@ impl Mirror {
             cwd: self.folder.path().to_owned(),
             clock: self.tenant.clock(),
             http: Some(if self.offline { Arc::new(Nobody) } else { self.tenant.http() }),
+            input: Box::new(std::io::empty()),
+            input_is_terminal: false,
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
             err_is_terminal: false,

@@ -1,0 +1,133 @@
+//! Accounts: profiles and stored logins, their renewal, and the ways to log in.
+//!
+//! ```text
+//! profiles ─┐                        ┌─ code_flow ─ loopback, browser   (auth login)
+//! logins  ──┼─► files (0600, atomic) │
+//! renew   ──┘                        └─ device_flow
+//! scopes (pure): what the configured sources and formats need
+//! ```
+//!
+//! On disk, below the program's own folder:
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `profiles/<name>/profile.json` | app id, app secret, hosts, default user |
+//! | `profiles/<name>/users/<open_id>.json` | one user's tokens |
+//! | `profiles/<name>/users/<open_id>.lock` | held while they are renewed |
+//! | `profiles/<name>/device/<hash>.json` | a device flow's first step |
+//! | `active.json` | the active profile and the one before it |
+//!
+//! Start at [`profiles::Profiles`] and [`renew::StoredLogin`].
+
+pub mod browser;
+pub mod code_flow;
+pub mod device_flow;
+pub mod files;
+pub mod logins;
+pub mod loopback;
+pub mod pkce;
+pub mod profiles;
+pub mod renew;
+pub mod scopes;
+
+use std::path::PathBuf;
+
+/// Why an account's files are of no use.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// The system said no.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// "read", "write" …
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// The file is not what this program wrote.
+    #[error("{path} is damaged: {why}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it; never its content.
+        why: String,
+    },
+    /// Others may read or change it, and that could not be repaired.
+    #[error("{path} is open to others (mode {mode:o}), and it holds secrets")]
+    Open {
+        /// Which file or folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// The mode that it should have.
+        want: u32,
+    },
+    /// No such profile.
+    #[error("there is no profile {name:?}")]
+    NoProfile {
+        /// Its name.
+        name: String,
+        /// Those that there are.
+        known: Vec<String>,
+    },
+    /// The name is taken.
+    #[error("there is a profile {0:?} already")]
+    Taken(String),
+    /// No such user in the profile.
+    #[error("nobody called {who:?} is logged in to profile {profile:?}")]
+    NoUser {
+        /// Name or open id, as asked.
+        who: String,
+        /// The profile.
+        profile: String,
+        /// Names of those who are.
+        known: Vec<String>,
+    },
+    /// Several users of one name.
+    #[error("{count} users called {who:?} are logged in to profile {profile:?}")]
+    ManyUsers {
+        /// The name.
+        who: String,
+        /// How many.
+        count: usize,
+        /// The profile.
+        profile: String,
+    },
+    /// There is no place for profiles.
+    #[error("no folder for profiles: neither FEISHU_MIRROR_HOME nor HOME is set")]
+    NoHome,
+}
+
+impl AuthError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Io { .. } => return None,
+            Self::Damaged { path, .. } => format!(
+                "restore it from a backup, or remove it and log in again: rm '{}'",
+                path.display()
+            ),
+            Self::Open { path, want, .. } => {
+                format!("make it private, then run again: chmod {want:o} '{}'", path.display())
+            }
+            Self::NoProfile { known, .. } if known.is_empty() => {
+                "make one: feishu-mirror profile add NAME --app-id cli_…".to_owned()
+            }
+            Self::NoProfile { known, .. } => format!("there are: {}", known.join(", ")),
+            Self::Taken(_) => {
+                "choose another name, or remove that one first: feishu-mirror profile remove"
+                    .to_owned()
+            }
+            Self::NoUser { known, .. } if known.is_empty() => {
+                "log in: feishu-mirror auth login".to_owned()
+            }
+            Self::NoUser { known, .. } => format!("logged in are: {}", known.join(", ")),
+            Self::ManyUsers { .. } => {
+                "name one by open id; `feishu-mirror auth users` lists them".to_owned()
+            }
+            Self::NoHome => "set FEISHU_MIRROR_HOME to a folder of yours".to_owned(),
+        })
+    }
+}
