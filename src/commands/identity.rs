@@ -50,14 +50,7 @@ pub async fn identify(
 ) -> Result<Identified, Problem> {
     let before = Store::account(&config.state)?;
     let decided = before.as_ref().filter(|_| !accepted);
-    let want = match (config.identity, decided) {
-        // Decided on the first run.
-        (Identity::Auto, Some(before)) if before.user.is_some() => Identity::User,
-        (Identity::Auto, Some(_)) if session.global.user.is_none() => Identity::App,
-        (identity, _) => identity,
-    };
-    let account = account::resolve(session, Some(config), want)
-        .map_err(|problem| with_recorded(problem, decided))?;
+    let account = resolve_as(session, config, decided)?;
     if !account.is_user() {
         needs_no_user(sources)?;
     }
@@ -81,6 +74,27 @@ pub async fn identify(
         }
     }
     Ok(Identified { client, as_user, account: now, before, accepted })
+}
+
+/// Whose run it would be, without a call and without comparing.
+pub fn resolve(session: &Session, config: &Config) -> Result<Account, Problem> {
+    // A run at work holds the manifest; what it recorded is a matter of that run.
+    let before = Store::account(&config.state).unwrap_or_default();
+    resolve_as(session, config, before.as_ref())
+}
+
+fn resolve_as(
+    session: &Session,
+    config: &Config,
+    decided: Option<&Recorded>,
+) -> Result<Account, Problem> {
+    let want = match (config.identity, decided) {
+        // `auto` is decided once, by the first run.
+        (Identity::Auto, Some(before)) if before.user.is_some() => Identity::User,
+        (Identity::Auto, Some(_)) if session.global.user.is_none() => Identity::App,
+        (identity, _) => identity,
+    };
+    account::resolve(session, Some(config), want).map_err(|problem| with_recorded(problem, decided))
 }
 
 impl Identified {
