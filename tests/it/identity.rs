@@ -1,8 +1,10 @@
 //! Whose mirror it is: decided once, recorded, never changed silently.
 
-use feishu_mirror::sim::{APP_ID, APP_SECRET, CANARY, Tenant, USER_TOKEN};
+use std::time::Duration;
 
-use crate::support::{Mirror, tenant};
+use feishu_mirror::sim::{APP_ID, APP_SECRET, CANARY, Effect, Fault, Tenant, USER_TOKEN};
+
+use crate::support::{Mirror, SOURCES, tenant};
 
 const TOKEN: &str = "FEISHU_USER_ACCESS_TOKEN";
 
@@ -159,4 +161,49 @@ async fn secrets_stay_with_their_hosts() {
     std::fs::write(mirror.folder().join("mirror.toml"), elsewhere).unwrap();
     mirror.sync().await.exits(1).says(&["127.0.0.1:8", "127.0.0.1:9", "sent nowhere else"]);
     assert_eq!(tenant.total_calls(), 0);
+}
+
+/// A run that outlasts its access token renews it on the way, and nothing fails.
+#[tokio::test(start_paused = true)]
+async fn a_login_is_renewed_in_the_middle_of_a_run() {
+    let tenant = two_users();
+    for n in 0..60 {
+        tenant.root().docx(&format!("第{n}页"));
+    }
+    tenant.latency(Duration::from_secs(50));
+    let mirror = with_profile(&tenant).await;
+    mirror.configure(&format!("[limits]\nconcurrency = 1\n{SOURCES}"));
+    mirror.log_in("default", "demo");
+    let began = tenant.clock().now_secs();
+    tenant.forget_calls();
+    let run = mirror.sync().await.success();
+    assert_eq!(run.count("failed"), 0);
+    let took = tenant.clock().now_secs() - began;
+    assert!(took > 7200, "longer than a token lives: {took} s");
+    let renewals = usize::try_from(took / 6900).unwrap();
+    assert!((1..=renewals).contains(&tenant.calls("POST", "/authen/v2/oauth/token")));
+    assert!(tenant.call_log().iter().all(|call| call.status < 400), "renewed before it ended");
+}
+
+/// A token that ends before its time is renewed when the service says so, once.
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_renewed_once() {
+    let tenant = two_users();
+    for code in [99_991_663, 99_991_668, 99_991_677] {
+        let mirror = with_profile(&tenant).await;
+        mirror.log_in("default", "demo");
+        tenant.fault(Fault::new("GET", "/drive/v1/files", Effect::Status { http: 401, code }).times(1));
+        tenant.forget_calls();
+        mirror.sync().await.success();
+        assert_eq!(tenant.calls("POST", "/authen/v2/oauth/token"), 1, "{code}");
+        tenant.calm();
+    }
+
+    let mirror = with_profile(&tenant).await;
+    mirror.log_in("default", "demo");
+    let refuse = Effect::Status { http: 401, code: 99_991_668 };
+    tenant.fault(Fault::new("GET", "/drive/v1/files", refuse));
+    tenant.forget_calls();
+    mirror.sync().await.exits(4);
+    assert_eq!(tenant.calls("POST", "/authen/v2/oauth/token"), 1, "not again and again");
 }
