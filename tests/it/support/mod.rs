@@ -12,7 +12,7 @@ use feishu_mirror::clock::Clock;
 use feishu_mirror::commands::Host;
 use feishu_mirror::disk::Faults;
 use feishu_mirror::feishu::{ByteStream, HttpSend, SendError};
-use feishu_mirror::sim::Tenant;
+use feishu_mirror::sim::{Tenant, USER_TOKEN};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +71,7 @@ impl Mirror {
     pub fn with(tenant: &Tenant, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let vars = BTreeMap::from([
-            ("FEISHU_USER_ACCESS_TOKEN".to_owned(), "u-demo".to_owned()),
+            ("FEISHU_USER_ACCESS_TOKEN".to_owned(), USER_TOKEN.to_owned()),
             ("FEISHU_MIRROR_HOME".to_owned(), folder.path().join("home").display().to_string()),
         ]);
         let mirror = Self {
