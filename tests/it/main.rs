@@ -5,6 +5,7 @@
 
 mod support;
 
+mod accounts;
 mod changes;
 mod formats;
 mod gone;

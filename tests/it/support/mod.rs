@@ -1,5 +1,8 @@
 //! A tenant, a mirror of it, and what a run of the command line did.
 
+pub mod browser;
+pub mod program;
+pub mod secrets;
 pub mod snapshot;
 
 use std::collections::BTreeMap;
@@ -134,13 +137,26 @@ impl Mirror {
     }
 
     pub async fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, "").await
+    }
+
+    /// Runs with something on stdin. Neither output may hold a secret.
+    pub async fn run_with(&self, args: &[&str], input: &str) -> Run {
+        let run = self.run_for_secrets(args, input).await;
+        secrets::none_in("stdout", &run.out);
+        secrets::none_in("stderr", &run.err);
+        run
+    }
+
+    /// For commands that print a secret because they were asked for one.
+    pub async fn run_for_secrets(&self, args: &[&str], input: &str) -> Run {
         let (out, err) = (Buffer::default(), Buffer::default());
         let host = Host {
             vars: self.vars.clone(),
             cwd: self.folder.path().to_owned(),
             clock: self.tenant.clock(),
             http: Some(if self.offline { Arc::new(Nobody) } else { self.tenant.http() }),
-            input: Box::new(std::io::empty()),
+            input: Box::new(std::io::Cursor::new(input.to_owned().into_bytes())),
             input_is_terminal: false,
             out: Box::new(out.clone()),
             err: Box::new(err.clone()),
@@ -153,6 +169,14 @@ impl Mirror {
             std::iter::once("feishu-mirror").chain(args.iter().copied()).map(Into::into).collect();
         let code = feishu_mirror::run(args, host).await;
         Run { code, out: out.text(), err: err.text() }
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            secrets::none_below(self.folder.path());
+        }
     }
 }
 
