@@ -31,6 +31,12 @@ impl Clock {
         }))
     }
 
+    /// The same clock, so far ahead.
+    #[must_use]
+    pub fn ahead_by(self, by: jiff::SignedDuration) -> Self {
+        Self(Arc::new(move || self.now().saturating_add(by).unwrap_or(Timestamp::MAX)))
+    }
+
     /// The present moment.
     pub fn now(&self) -> Timestamp {
         (self.0)()

@@ -36,7 +36,8 @@ pub struct Login {
 }
 
 /// How good an access token is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the contract's own words")]
 pub enum TokenStatus {
     Valid,
@@ -45,7 +46,8 @@ pub enum TokenStatus {
 }
 
 /// Whether a person has to do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the contract's own words")]
 pub enum Health {
     Healthy,

@@ -12,6 +12,7 @@ mod diff;
 mod doctor;
 pub mod exit;
 mod home;
+mod identity;
 mod init;
 mod ls;
 mod man;
