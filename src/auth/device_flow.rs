@@ -2,7 +2,7 @@
 //! first step leaves for the second.
 //!
 //! The flow is in no official page; both public clients agree on it (client:
-//! larksuite/cli internal/auth/device_flow.go). The registration of an app in the browser
+//! larksuite/cli `internal/auth/device_flow.go`). The registration of an app in the browser
 //! waits in the same way.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::feishu::{ApiError, Class};
 /// Between two polls where nobody says how long (RFC 8628, 3.2).
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a code is good where nobody says (client: larksuite/cli device_flow.go).
+/// How long a code is good where nobody says (client: larksuite/cli `device_flow.go`).
 pub const EXPIRES_IN: Duration = Duration::from_secs(240);
 
 /// No pause between two polls grows beyond this (client: the same).

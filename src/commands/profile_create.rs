@@ -1,11 +1,8 @@
 //! `profile add --create-app`: registers an app in the browser, as the official client
-//! does (client: larksuite/cli internal/auth/app_registration.go). No official page
+//! does (client: larksuite/cli `internal/auth/app_registration.go`). No official page
 //! describes it.
 
-use std::cell::RefCell;
-
 use serde_json::json;
-use url::form_urlencoded::byte_serialize;
 
 use super::auth::show_link;
 use super::exit::{DONE, INTERRUPTED, LOGIN, Problem};
@@ -13,8 +10,8 @@ use super::{Session, account};
 use crate::auth::AuthError;
 use crate::auth::device_flow::{self, Ended, Pace};
 use crate::cli::accounts::ProfileAdd as Args;
-use crate::feishu::oauth::{AppKey, DeviceCode, Poll, Registered};
-use crate::feishu::{ApiError, Client, Credentials};
+use crate::feishu::oauth::{AppKey, DeviceCode};
+use crate::feishu::{ApiError, Credentials};
 use crate::model::account::Domain;
 
 /// Registers an app and stores it as a profile.
@@ -40,37 +37,18 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     }
 }
 
-/// The brand of a registration begins at Feishu; where the person turns out to be of
-/// Lark, the poll goes on there.
+/// Registers an app and waits for the person. Returns the app and where it is.
 async fn register(session: &Session, args: &Args) -> Result<(AppKey, Domain), Problem> {
-    let begin = if args.domain == Domain::lark() { Domain::feishu() } else { args.domain.clone() };
-    let client =
-        |domain: &Domain| account::client(session, None, domain, Credentials::Nobody, Some(0));
-    let first = client(&begin);
-    let mut device = first.oauth().begin_registration().await?;
-    // The confirmation page is on the host of the wanted brand.
-    let code: String = byte_serialize(device.user_code.as_bytes()).collect();
-    device.verification_uri = format!("{}/page/cli?user_code={code}", args.domain.open);
+    let client = account::client(session, None, &args.domain, Credentials::Nobody, Some(0));
+    let device = client.oauth().begin_registration().await?;
     announce(session, &device);
-
-    let place = RefCell::new((first, begin));
-    let poll = async || {
-        let (client, domain) = place.borrow().clone();
-        let (answer, moved) = ask(&client, &domain, &device).await?;
-        if let Some(domain) = moved {
-            let client = account::client(session, None, &domain, Credentials::Nobody, Some(0));
-            let (answer, _) = ask(&client, &domain, &device).await?;
-            *place.borrow_mut() = (client, domain);
-            return Ok(answer);
-        }
-        Ok(answer)
-    };
+    let poll = async || client.oauth().poll_registration(&device.device_code).await;
     let ui = &session.ui;
     let trouble = |error: &ApiError| ui.warn(&format!("{error}; still waiting"));
     let pace = Pace::new(device.interval);
     let came = device_flow::wait(pace, device.expires_in, false, poll, trouble).await;
     let again = format!("feishu-mirror profile add {} --create-app", args.name);
-    let app = came.map_err(|ended| match ended {
+    let registered = came.map_err(|ended| match ended {
         Ended::Denied => Problem::new(LOGIN, "you said no on the page; no app was registered")
             .hint(format!("to be asked again: {again}")),
         Ended::Expired(last) => {
@@ -80,37 +58,30 @@ async fn register(session: &Session, args: &Args) -> Result<(AppKey, Domain), Pr
         }
         Ended::Failed(error) => Problem::from(error),
     })?;
-    let (_, domain) = place.into_inner();
-    Ok((app, domain))
+    let Some(secret) = registered.app_secret else {
+        return Err(Problem::failed(format!(
+            "the app {} was registered, but the service hands out no secret for it",
+            registered.app_id
+        ))
+        .hint(format!(
+            "copy the secret from the developer console under Credentials & Basic Info \
+             (凭证与基础信息), then: feishu-mirror profile add {} --app-id {}",
+            args.name, registered.app_id
+        )));
+    };
+    let domain = hosts(&args.domain, registered.brand.as_deref());
+    Ok((AppKey { id: registered.app_id, secret }, domain))
 }
 
-/// One poll. The second part is where to go on, where the person is of the other brand.
-async fn ask(
-    client: &Client,
-    domain: &Domain,
-    device: &DeviceCode,
-) -> Result<(Poll<AppKey>, Option<Domain>), ApiError> {
-    let polled = client.oauth().poll_registration(&device.device_code).await?;
-    Ok(match polled {
-        Poll::Pending => (Poll::Pending, None),
-        Poll::SlowDown => (Poll::SlowDown, None),
-        Poll::Denied => (Poll::Denied, None),
-        Poll::Expired => (Poll::Expired, None),
-        Poll::Done(Registered { app_id, app_secret: Some(secret), .. }) => {
-            (Poll::Done(AppKey { id: app_id, secret }), None)
-        }
-        // Without a secret it is not done yet, here or on the other brand's host.
-        Poll::Done(Registered { brand, .. }) => (Poll::Pending, other(domain, brand.as_deref())),
-    })
-}
-
-/// The hosts of the other brand, where the person turns out to be there.
-fn other(domain: &Domain, brand: Option<&str>) -> Option<Domain> {
+/// Where an app of this brand lives. Which brand it is depends on the person who agreed,
+/// not on what was asked for; other hosts than the brands' stay what they are.
+fn hosts(asked: &Domain, brand: Option<&str>) -> Domain {
     let (feishu, lark) = (Domain::feishu(), Domain::lark());
     match brand {
-        Some("lark") if *domain == feishu => Some(lark),
-        Some("feishu") if *domain == lark => Some(feishu),
-        _ => None,
+        _ if *asked != feishu && *asked != lark => asked.clone(),
+        Some("lark") => lark,
+        Some("feishu") => feishu,
+        _ => asked.clone(),
     }
 }
 
@@ -145,4 +116,24 @@ fn say_done(session: &Session, args: &Args, app: &AppKey, domain: &Domain) {
     }
     ui.line(&format!("registered the app {} ({}), profile {:?}", app.id, domain.name(), args.name));
     ui.line(&format!("next: feishu-mirror auth login --device --profile {}", args.name));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_person_decides_the_brand() {
+        let own =
+            Domain { open: "http://127.0.0.1:9".into(), accounts: "http://127.0.0.1:9".into() };
+        let cases = [
+            (Domain::feishu(), Some("lark"), Domain::lark()),
+            (Domain::lark(), Some("feishu"), Domain::feishu()),
+            (Domain::lark(), None, Domain::lark()),
+            (own.clone(), Some("lark"), own),
+        ];
+        for (asked, brand, want) in cases {
+            assert_eq!(hosts(&asked, brand), want, "{brand:?}");
+        }
+    }
 }

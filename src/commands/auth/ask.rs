@@ -64,23 +64,15 @@ impl Ask {
             };
             return Self::of_needs(needs, because);
         }
-        match config {
-            Some(config) => Self::of_needs(
-                scopes::of_config(config),
-                format!("what {} needs", config.file.display()),
-            ),
-            None => {
-                let file = Path::new("/mirror.toml");
-                let config = Config::parse(EXAMPLE, file, &BTreeMap::new())
-                    .expect("the example config is tested to be right");
-                Self::of_needs(
-                    scopes::of_config(&config),
-                    "what a config as `feishu-mirror init` writes it needs, since there is none \
-                     here"
-                        .to_owned(),
-                )
-            }
+        if let Some(config) = config {
+            let because = format!("what {} needs", config.file.display());
+            return Self::of_needs(scopes::of_config(config), because);
         }
+        let config = Config::parse(EXAMPLE, Path::new("/mirror.toml"), &BTreeMap::new())
+            .expect("the example config is tested to be right");
+        let because =
+            "what a config as `feishu-mirror init` writes it needs, since there is none here";
+        Self::of_needs(scopes::of_config(&config), because.to_owned())
     }
 
     /// Scopes by name. The refresh token's is always added.

@@ -14,7 +14,6 @@ use crate::auth::browser;
 use crate::auth::code_flow::{Attempt, Callback, DEFAULT_PORT, PATH, PATIENCE};
 use crate::auth::loopback::Loopback;
 use crate::auth::page::Page;
-use crate::cli::accounts::Login as Args;
 use crate::commands::exit::{LOGIN, Problem};
 use crate::ui::text::{duration_ms, escaped};
 
@@ -28,18 +27,14 @@ const STRAYS: u32 = 3;
 /// The browser may take so long to start before the link is all there is.
 const BROWSER_START: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Where the browser comes back to.
-pub fn redirect_uri(args: &Args) -> String {
-    format!("http://localhost:{}{PATH}", args.port.unwrap_or(DEFAULT_PORT))
-}
-
 /// Logs in.
 pub async fn run(way: &mut Way<'_>) -> Result<(), Problem> {
     let port = way.args.port.unwrap_or(DEFAULT_PORT);
     // Taken before the link is shown: nobody is to agree for nothing.
-    let loopback = match way.args.no_browser {
-        true => None,
-        false => Some(Loopback::bind(port).await.map_err(|error| taken(way, port, &error))?),
+    let loopback = if way.args.no_browser {
+        None
+    } else {
+        Some(Loopback::bind(port).await.map_err(|error| taken(way, port, &error))?)
     };
     let requested = way.ask.requested();
     let attempt = Arc::new(Attempt::new(&way.target.domain, &way.target.app.id, port, &requested));

@@ -55,26 +55,24 @@ pub async fn go_on(way: &mut Way<'_>) -> Result<(), Problem> {
         None => None,
     };
     let named = way.args.scope.is_some() || !way.args.domain.is_empty() || way.args.recommend;
-    let (pace, length) = match found {
-        Some(first) => {
-            let left = first.expires_at - way.session.clock.now_secs();
-            let Ok(left @ 1..) = u64::try_from(left) else {
-                FirstStep::remove(way.target.folder().unwrap_or(std::path::Path::new("")), code)?;
-                return Err(expired(way.session));
-            };
-            if !named {
-                way.ask = Ask::of_names(first.scopes, "the first step")?;
-            }
-            (Pace::new(Duration::from_secs(first.interval_secs)), Duration::from_secs(left))
+    let (mut pace, mut length) = (Pace::new(INTERVAL), EXPIRES_IN);
+    if let Some(first) = found {
+        let left = first.expires_at - way.session.clock.now_secs();
+        let Ok(left @ 1..) = u64::try_from(left) else {
+            way.forget(code)?;
+            return Err(expired(way.session));
+        };
+        if !named {
+            way.ask = Ask::of_names(first.scopes, "the first step")?;
         }
-        None => {
-            way.session.ui.warn(&format!(
-                "nothing is known here of this code's first step, so {} counts as asked for",
-                way.ask.because
-            ));
-            (Pace::new(INTERVAL), EXPIRES_IN)
-        }
-    };
+        pace = Pace::new(Duration::from_secs(first.interval_secs));
+        length = Duration::from_secs(left);
+    } else {
+        way.session.ui.warn(&format!(
+            "nothing is known here of this code's first step, so {} counts as asked for",
+            way.ask.because
+        ));
+    }
     let code = SecretString::from(code);
     wait(way, &code, pace, length, true).await
 }
@@ -93,10 +91,8 @@ async fn wait(
     let trouble = |error: &crate::feishu::ApiError| ui.warn(&format!("{error}; still waiting"));
     let came = device_flow::wait(pace, length, at_once, poll, trouble).await;
     // Whatever came, the code is spent.
-    if let (Some(folder), Ok(_) | Err(Ended::Denied | Ended::Expired(_))) =
-        (way.target.folder(), &came)
-    {
-        FirstStep::remove(folder, code.expose_secret())?;
+    if !matches!(came, Err(Ended::Failed(_))) {
+        way.forget(code.expose_secret())?;
     }
     let grant = match came {
         Ok(grant) => grant,
@@ -119,6 +115,16 @@ async fn wait(
         keep::store(way.session, way.config, &mut way.target, grant, way.args.default).await?;
     keep::report(way.session, &way.ask, &login, &way.target.name, way.config.is_some());
     Ok(())
+}
+
+impl Way<'_> {
+    /// Removes what `--no-wait` left.
+    fn forget(&self, code: &str) -> Result<(), Problem> {
+        match self.target.folder() {
+            Some(folder) => Ok(FirstStep::remove(folder, code)?),
+            None => Ok(()),
+        }
+    }
 }
 
 fn expired(session: &Session) -> Problem {

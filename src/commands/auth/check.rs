@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::command;
+use super::{command, profile};
 use crate::auth::logins::{Login, TokenStatus};
 use crate::auth::scopes::{self, Need};
 use crate::cli::accounts::Check as Args;
@@ -41,9 +41,7 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
                 .hint("name them: feishu-mirror auth check --scope \"drive:file:download\""));
         }
     };
-    let (name, _) = account::profile_name(session, config.as_ref())?;
-    let profiles = account::profiles(session)?;
-    let login = match profiles.open(&name)? {
+    let login = match profile(session, config.as_ref())?.1 {
         Some(profile) => match profile.login(session.global.user.as_deref()) {
             Ok(login) => login,
             // Not logged in is an answer of this command, not its failure.

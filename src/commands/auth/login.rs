@@ -1,7 +1,6 @@
 //! `auth login`: the same before and after either flow.
 
 use super::ask::Ask;
-use super::command;
 use super::target::Target;
 use super::{by_code, by_device};
 use crate::cli::accounts::Login as Args;
@@ -75,44 +74,23 @@ impl Way<'_> {
         self.target.client(self.session, self.config, Credentials::Nobody)
     }
 
-    /// What a refusal means for a login, with what to do.
+    /// A refusal, with the command that helps here. What most codes mean and ask for is
+    /// the client's table's business.
     pub fn explain(&self, error: ApiError) -> Problem {
-        let again = command(self.session, "auth login");
-        let redirect = by_code::redirect_uri(self.args);
-        let (code, hint) = match error.code {
-            // Wrong secret: at the token endpoint, at the tenant token's.
-            Some(20002 | 10014 | 10015 | 99_991_543) => (
-                LOGIN,
-                format!(
-                    "the app id or secret is wrong. Copy both from the developer console under \
-                     Credentials & Basic Info (凭证与基础信息), then: feishu-mirror profile add \
-                     {} --app-id {}",
-                    self.target.name, self.target.app.id
-                ),
-            ),
-            Some(20003 | 20004 | 20024 | 20049 | 20065) => (
-                LOGIN,
-                format!(
-                    "the code was used before, is older than 5 minutes, or belongs to another \
-                     login. Log in again: {again}"
-                ),
-            ),
-            Some(20071) => (
-                crate::commands::exit::FAILED,
-                format!(
-                    "add {redirect} as a redirect URL (重定向 URL) in the developer console under \
-                     Security Settings (安全设置), then log in again: {again}; or do without: \
-                     {again} --device"
-                ),
-            ),
-            _ => {
-                let problem = Problem::from(error);
-                return match problem.hint {
-                    Some(_) => problem,
-                    None => problem.hint(format!("then log in again: {again}")),
-                };
-            }
-        };
-        Problem::new(code, error.message).hint(hint)
+        if !error.code.is_some_and(|code| WRONG_APP.contains(&code)) {
+            return Problem::from(error);
+        }
+        let (name, id) = (&self.target.name, &self.target.app.id);
+        Problem::new(LOGIN, error.message).hint(format!(
+            "copy app id and app secret from the developer console under Credentials & Basic \
+             Info (凭证与基础信息), and compare the domain ({}). A newer secret is stored by: \
+             FEISHU_APP_ID={id} FEISHU_APP_SECRET=… feishu-mirror auth login --profile {name}",
+            self.target.domain.name()
+        ))
     }
 }
+
+/// App id and secret do not fit together, or the app is not there (docs:
+/// authentication-management/access-token/tenant_access_token_internal,
+/// get-user-access-token).
+const WRONG_APP: [i64; 8] = [10_003, 10_012, 10_013, 10_014, 10_015, 10_016, 20_002, 99_991_543];

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::command;
+use super::{command, profile};
 use crate::auth::logins::Login;
 use crate::auth::profiles::Profile;
 use crate::cli::accounts::Logout as Args;
@@ -19,12 +19,7 @@ const DEAD: [i64; 5] = [20026, 20037, 20064, 20066, 20073];
 /// Runs it.
 pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     let config = account::maybe_config(session)?;
-    let (name, _) = account::profile_name(session, config.as_ref())?;
-    let profiles = account::profiles(session)?;
-    let found = match session.global.profile.is_some() {
-        true => Some(profiles.get(&name)?),
-        false => profiles.open(&name)?,
-    };
+    let (name, found) = profile(session, config.as_ref())?;
     let Some(mut profile) = found else { return Ok(nobody(session, &name)) };
     let logins = if args.all {
         profile.logins()?

@@ -16,9 +16,11 @@ mod target;
 mod token;
 mod users;
 
-use super::Session;
 use super::exit::Problem;
+use super::{Session, account};
+use crate::auth::profiles::Profile;
 use crate::cli::accounts::Auth;
+use crate::config::Config;
 
 pub use by_device::show_link;
 
@@ -32,6 +34,23 @@ pub async fn run(session: &Session, args: &Auth) -> Result<u8, Problem> {
         Auth::Logout(args) => logout::run(session, args).await,
         Auth::Users(args) => users::run(session, args),
     }
+}
+
+/// The profile that counts: its name, and itself where it is there.
+///
+/// # Errors
+/// One that was named with `--profile` has to be there.
+fn profile(
+    session: &Session,
+    config: Option<&Config>,
+) -> Result<(String, Option<Profile>), Problem> {
+    let (name, _) = account::profile_name(session, config)?;
+    let profiles = account::profiles(session)?;
+    let found = match profiles.open(&name)? {
+        None if session.global.profile.is_some() => Some(profiles.get(&name)?),
+        found => found,
+    };
+    Ok((name, found))
 }
 
 /// A command line that does what is said for the same profile and config.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::{command, stamp};
+use super::{command, profile, stamp};
 use crate::auth::logins::{Health, Login, TokenStatus};
 use crate::auth::profiles::Profile;
 use crate::auth::renew::StoredLogin;
@@ -27,12 +27,7 @@ enum Verified {
 /// Runs it.
 pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     let config = account::maybe_config(session)?;
-    let (name, _) = account::profile_name(session, config.as_ref())?;
-    let profiles = account::profiles(session)?;
-    let found = match session.global.profile.is_some() {
-        true => Some(profiles.get(&name)?),
-        false => profiles.open(&name)?,
-    };
+    let (name, found) = profile(session, config.as_ref())?;
     let user = session.global.user.as_deref();
     let login = match &found {
         Some(profile) => profile.login(user)?,

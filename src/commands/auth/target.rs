@@ -81,25 +81,21 @@ impl Target {
     /// The profile, for keeping something in it. Only once the service has accepted the
     /// app: makes the profile where there is none, and stores a newer secret.
     pub fn settle(&mut self, session: &Session) -> Result<&mut Profile, Problem> {
-        let profile = match self.profile.take() {
-            Some(mut profile) => {
-                if profile.app.secret.expose_secret() != self.app.secret.expose_secret() {
-                    profile.set_secret(&self.app.secret)?;
-                    session.ui.note(&format!(
-                        "profile {:?} has the app secret of {APP_SECRET} now",
-                        self.name
-                    ));
-                }
-                profile
+        let secret = self.app.secret.expose_secret();
+        let profile = if let Some(mut profile) = self.profile.take() {
+            if profile.app.secret.expose_secret() != secret {
+                profile.set_secret(&self.app.secret)?;
+                let name = &self.name;
+                session.ui.note(&format!("profile {name:?} has the secret of {APP_SECRET} now"));
             }
-            None => {
-                let profile = self.profiles.add(&self.name, &self.app, &self.domain)?;
-                session.ui.note(&format!(
-                    "made profile {:?} for the app {} of the environment",
-                    self.name, self.app.id
-                ));
-                profile
-            }
+            profile
+        } else {
+            let profile = self.profiles.add(&self.name, &self.app, &self.domain)?;
+            session.ui.note(&format!(
+                "made profile {:?} for the app {} of the environment",
+                self.name, self.app.id
+            ));
+            profile
         };
         Ok(self.profile.insert(profile))
     }

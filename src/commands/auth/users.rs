@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{command, stamp};
+use super::{command, profile, stamp};
 use crate::auth::logins::{Health, Login};
 use crate::auth::profiles::Profile;
 use crate::cli::accounts::Users as Args;
@@ -13,20 +13,17 @@ use crate::ui::text::{columns, escaped, minute};
 /// Runs it.
 pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     let config = account::maybe_config(session)?;
-    let (name, _) = account::profile_name(session, config.as_ref())?;
-    let profiles = account::profiles(session)?;
-    let found = match session.global.profile.is_some() || args.default.is_some() {
-        true => Some(profiles.get(&name)?),
-        false => profiles.open(&name)?,
-    };
+    let (name, mut found) = profile(session, config.as_ref())?;
     let ui = &session.ui;
-    let mut found = found;
-    if let (Some(who), Some(profile)) = (&args.default, &mut found) {
-        if let Some(login) = profile.login(Some(who))? {
-            profile.set_default(&login.open_id)?;
-            let name = escaped(&login.name).into_owned();
-            ui.note(&format!("{name} ({}) is the default user now", login.open_id));
-        }
+    if let Some(who) = &args.default {
+        let profile = match &mut found {
+            Some(profile) => profile,
+            None => &mut account::profiles(session)?.get(&name)?,
+        };
+        let login = profile.login(Some(who))?.expect("one who was named is there, or an error");
+        profile.set_default(&login.open_id)?;
+        let name = escaped(&login.name);
+        ui.note(&format!("{name} ({}) is the default user now", login.open_id));
     }
     let logins = found.as_ref().map(Profile::logins).transpose()?.unwrap_or_default();
     let default = found.as_ref().and_then(|profile| profile.default_user.clone());
