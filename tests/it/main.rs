@@ -9,6 +9,7 @@ mod accounts;
 mod changes;
 mod formats;
 mod gone;
+mod identity;
 mod process;
 mod quotas;
 mod random;

@@ -11,11 +11,14 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use feishu_mirror::auth::logins::Login;
+use feishu_mirror::auth::profiles::Profiles;
 use feishu_mirror::clock::Clock;
 use feishu_mirror::commands::Host;
 use feishu_mirror::disk::Faults;
-use feishu_mirror::feishu::{ByteStream, HttpSend, SendError};
-use feishu_mirror::sim::Tenant;
+use feishu_mirror::feishu::oauth::Grant;
+use feishu_mirror::feishu::{ByteStream, HttpSend, SendError, UserInfo};
+use feishu_mirror::sim::{APP_ID, APP_SECRET, Tenant};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -99,6 +102,34 @@ impl Mirror {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Stores the tenant's app as a profile.
+    pub async fn add_profile(&self, name: &str) {
+        let args = ["profile", "add", name, "--app-id", APP_ID, "--app-secret-stdin"];
+        let args = [&args[..], &["--domain", "http://127.0.0.1:9"]].concat();
+        self.run_with(&args, &format!("{APP_SECRET}\n")).await.success();
+    }
+
+    /// Stores a user's login in a profile, as `auth login` does in the end.
+    pub fn log_in(&self, profile: &str, user: &str) {
+        let given = self.tenant.log_in(user);
+        let user = UserInfo {
+            name: user.to_owned(),
+            open_id: given.open_id,
+            union_id: None,
+            tenant_key: Some(given.tenant_key),
+        };
+        let grant = Grant {
+            access_token: given.access_token.into(),
+            expires_in: given.expires_in,
+            refresh_token: given.refresh_token.map(Into::into),
+            refresh_expires_in: given.refresh_expires_in,
+            scope: given.scope,
+        };
+        let now_secs = self.tenant.clock().now_secs();
+        let mut profile = Profiles::at(&self.folder.path().join("home")).get(profile).unwrap();
+        profile.store(&Login::new(user, grant, now_secs)).unwrap();
     }
 
     /// A path in the copy.
