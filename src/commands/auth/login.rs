@@ -77,7 +77,12 @@ impl Way<'_> {
     /// A refusal, with the command that helps here. What most codes mean and ask for is
     /// the client's table's business.
     pub fn explain(&self, error: ApiError) -> Problem {
-        if !error.code.is_some_and(|code| WRONG_APP.contains(&code)) {
+        // The device flow says it by the status alone (RFC 6749, 5.2: `invalid_client`).
+        let wrong_app = match error.code {
+            Some(code) => WRONG_APP.contains(&code),
+            None => error.status == Some(401),
+        };
+        if !wrong_app {
             return Problem::from(error);
         }
         let (name, id) = (&self.target.name, &self.target.app.id);
