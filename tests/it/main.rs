@@ -10,6 +10,8 @@ mod changes;
 mod formats;
 mod gone;
 mod identity;
+mod login;
+mod login_state;
 mod process;
 mod quotas;
 mod random;
