@@ -1,0 +1,1 @@
+//! Judgements of `doctor` on plain inputs.
