@@ -5,9 +5,11 @@
 
 mod support;
 
+mod accounts;
 mod changes;
 mod formats;
 mod gone;
+mod identity;
 mod process;
 mod quotas;
 mod random;
