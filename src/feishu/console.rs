@@ -1,9 +1,16 @@
 //! Who am I, and what was granted: the user behind a token, the app's scopes.
 
 use secrecy::SecretString;
+use serde::Deserialize;
 
-use super::Client;
+use super::call::Call;
 use super::error::ApiError;
+use super::quota::Endpoint;
+use super::{Client, wire};
+
+const USER_INFO: Endpoint = Endpoint::named("GET /open-apis/authen/v1/user_info");
+const SCOPES: Endpoint = Endpoint::named("GET /open-apis/application/v6/scopes");
+const APP: Endpoint = Endpoint::named("GET /open-apis/application/v6/applications/:app_id");
 
 /// The user behind an access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,24 +45,86 @@ pub struct AppInfo {
 impl Client {
     /// The user whose token this client calls with (docs: authen-v1/user_info).
     pub async fn get_user_info(&self) -> Result<UserInfo, ApiError> {
-        todo!()
+        #[derive(Deserialize)]
+        struct Data {
+            #[serde(default, deserialize_with = "wire::text")]
+            name: Option<String>,
+            #[serde(deserialize_with = "wire::token")]
+            open_id: String,
+            #[serde(default, deserialize_with = "wire::text")]
+            union_id: Option<String>,
+            #[serde(default, deserialize_with = "wire::text")]
+            tenant_key: Option<String>,
+        }
+        let (data, _) = self.inner.call::<Data>(&Call::new(USER_INFO, &[])).await?;
+        Ok(UserInfo {
+            name: data.name.unwrap_or_default(),
+            open_id: data.open_id,
+            union_id: data.union_id,
+            tenant_key: data.tenant_key,
+        })
     }
 
     /// The app's scopes (docs: application-v6/scope/list). Needs the app's identity and
     /// no scope.
     pub async fn list_app_scopes(&self) -> Result<Vec<AppScope>, ApiError> {
-        todo!()
+        /// `grant_status` of a scope that a published version of the app has.
+        const GRANTED: i64 = 1;
+        #[derive(Deserialize)]
+        struct Data {
+            #[serde(default)]
+            scopes: Option<Vec<Scope>>,
+        }
+        #[derive(Deserialize)]
+        struct Scope {
+            #[serde(deserialize_with = "wire::token")]
+            scope_name: String,
+            /// Only in the official SDKs' types.
+            #[serde(default, deserialize_with = "wire::text")]
+            scope_type: Option<String>,
+            #[serde(default, deserialize_with = "wire::number")]
+            grant_status: Option<i64>,
+        }
+        let (data, _) = self.inner.call::<Data>(&Call::new(SCOPES, &[])).await?;
+        let scopes = data.scopes.unwrap_or_default().into_iter();
+        Ok(scopes
+            .map(|scope| AppScope {
+                name: scope.scope_name,
+                kind: scope.scope_type,
+                granted: scope.grant_status == Some(GRANTED),
+            })
+            .collect())
     }
 
     /// The app (docs: application-v6/application/get). Needs
     /// `application:application:self_manage`.
     pub async fn get_app(&self, app_id: &str) -> Result<AppInfo, ApiError> {
-        let _ = app_id;
-        todo!()
+        #[derive(Deserialize)]
+        struct Data {
+            app: App,
+        }
+        #[derive(Deserialize)]
+        struct App {
+            #[serde(default, deserialize_with = "wire::text")]
+            app_name: Option<String>,
+            #[serde(default)]
+            owner: Option<Owner>,
+        }
+        #[derive(Deserialize)]
+        struct Owner {
+            #[serde(default, deserialize_with = "wire::text")]
+            owner_id: Option<String>,
+        }
+        let path = [app_id];
+        // The language of the names, without which the call is refused.
+        let call = Call::new(APP, &path).query("lang", "zh_cn");
+        let (data, _) = self.inner.call::<Data>(&call).await?;
+        let owner_id = data.app.owner.and_then(|owner| owner.owner_id);
+        Ok(AppInfo { name: data.app.app_name, owner_id })
     }
 
     /// The access token that this client calls with, fetched or renewed where needed.
     pub async fn access_token(&self) -> Result<SecretString, ApiError> {
-        todo!()
+        self.inner.token(None).await
     }
 }

@@ -25,7 +25,7 @@ use super::call::{Call, Expect};
 use super::error::{ApiError, Class, Fault, tidy};
 use super::quota::Endpoint;
 use super::reply::{self, Envelope};
-use super::transport::{Inner, Reader, Reply};
+use super::transport::{Asked, Inner, Reader, Reply};
 use super::{Body, ByteStream, Client};
 
 const FILE: Endpoint = Endpoint::named("GET /open-apis/drive/v1/files/:file_token/download");
@@ -87,11 +87,11 @@ impl Client {
     }
 }
 
-struct Content {
-    range: Option<Range<u64>>,
+pub(super) struct Content {
+    pub(super) range: Option<Range<u64>>,
 }
 
-enum Answer {
+pub(super) enum Answer {
     Body(Body),
     NoSuchRange,
 }
@@ -99,9 +99,9 @@ enum Answer {
 impl Reader for Content {
     type Out = Answer;
 
-    async fn read(&self, inner: &Inner, endpoint: Endpoint, reply: Reply) -> Result<Answer, Fault> {
+    async fn read(&self, inner: &Inner, asked: &Asked, reply: Reply) -> Result<Answer, Fault> {
         let Reply { head, mut body, slot } = reply;
-        let name = endpoint.name();
+        let name = asked.name();
         let headers = &head.headers;
         let garbage =
             |what: &str| Fault::garbage(name, head.status.as_u16(), reply::log_id(headers), what);
@@ -141,7 +141,7 @@ impl Reader for Content {
             _ => {
                 // The body may be cut or no JSON at all; then the status has to do.
                 let text = inner.collect(name, body, MAX_ERROR_BYTES).await.unwrap_or_default();
-                return Err(inner.refusal(endpoint, &head, Envelope::parse(&text).as_ref()));
+                return Err(inner.refusal(asked, &head, Envelope::parse(&text).as_ref()));
             }
         };
         if let Some(encoding) = headers.get(CONTENT_ENCODING)
@@ -171,7 +171,7 @@ impl Reader for Content {
                 .ok()
                 .and_then(|value| value.get("code")?.as_i64());
             if code.is_some_and(|code| code != 0) {
-                return Err(inner.refusal(endpoint, &head, Envelope::parse(&text).as_ref()));
+                return Err(inner.refusal(asked, &head, Envelope::parse(&text).as_ref()));
             }
         }
         if held == 0 && length.is_some_and(|length| length > 0) {
@@ -318,7 +318,7 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
+pub(super) fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
     let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(wanted)
 }

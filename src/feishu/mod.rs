@@ -5,7 +5,9 @@
 //! sends: it takes the class's turn in `quota`, adds the `token`, and lets `retry` and
 //! the table in [`error`] decide what a reply means. [`network`] is the real network.
 
+mod advice;
 mod call;
+mod codes;
 mod console;
 mod download;
 mod drive;
@@ -29,7 +31,7 @@ mod transport;
 mod wiki;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
@@ -232,7 +234,8 @@ pub struct Client {
 impl Client {
     /// A client that sends nothing before it is asked something.
     pub fn new(settings: Settings, http: Arc<dyn HttpSend>, clock: Clock) -> Self {
-        Self { inner: Arc::new(transport::Inner::new(settings, http, clock)) }
+        let make = |this: &_| transport::Inner::new(settings, http, clock, Weak::clone(this));
+        Self { inner: Arc::new_cyclic(make) }
     }
 
     /// Requests sent so far, retries and tokens included.

@@ -1,15 +1,46 @@
 //! Logging in: authorization codes, refresh tokens, the device flow, revocation, and
 //! the registration of an app in the browser.
 //!
-//! Only the shapes of requests and replies; who asks when is `auth`'s business.
+//! Only the shapes of requests and replies; who asks when is `auth`'s business. These
+//! calls need no token, and their replies have their fields at the top.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value, json};
 
-use super::error::ApiError;
-use super::transport::Inner;
+use super::call::{Call, Repeat, encode};
+use super::error::{ApiError, Class, Fault};
+use super::quota::Endpoint;
+use super::reply::{self, Envelope};
+use super::transport::{Asked, Inner, Reader, Reply};
 use crate::model::account::Domain;
+
+const TOKEN: Endpoint = Endpoint::named("POST /open-apis/authen/v2/oauth/token");
+const DEVICE: Endpoint = Endpoint::named("POST /oauth/v1/device_authorization");
+const REVOKE: Endpoint = Endpoint::named("POST /oauth/v1/revoke");
+const REGISTRATION: Endpoint = Endpoint::named("POST /oauth/v1/app/registration");
+
+/// RFC 8628 section 3.4.
+const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// So many tries more for a call that spends something: a lost reply looks like a
+/// failure, and the answer to the next try ("used already") then hides what happened.
+const FEW: Repeat = Repeat::AtMost(2);
+
+/// Whoever polls asks again anyway.
+const ONCE: Repeat = Repeat::AtMost(0);
+
+/// Where the reply leaves out what both pages of the docs and the clients call usual
+/// (client: larksuite/cli internal/auth/device_flow.go).
+const USUAL_LIFE_SECS: i64 = 7200;
+const USUAL_INTERVAL_SECS: i64 = 5;
+
+/// No reply of a login is longer.
+const MAX_REPLY_BYTES: usize = 1 << 20;
 
 /// An app's id and secret.
 #[derive(Debug, Clone)]
@@ -76,9 +107,9 @@ pub enum TokenKind {
 /// An app that was registered in the browser.
 #[derive(Debug)]
 pub struct Registered {
-    /// Id and secret; the secret is `None` where the other brand's host has it.
+    /// `cli_…`.
     pub app_id: String,
-    /// See there.
+    /// Its secret; [`OAuth::poll_registration`] goes on polling until there is one.
     pub app_secret: Option<SecretString>,
     /// `feishu` or `lark`.
     pub brand: Option<String>,
@@ -97,15 +128,31 @@ pub fn authorize_url(
     state: &str,
     challenge: &str,
 ) -> String {
-    let _ = (domain, app_id, redirect_uri, scopes, state, challenge);
-    todo!()
+    let scope = scopes.join(" ");
+    let fields = [
+        ("client_id", app_id),
+        ("response_type", "code"),
+        ("redirect_uri", redirect_uri),
+        ("scope", &scope),
+        ("state", state),
+        ("code_challenge", challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let mut url = format!("{}/open-apis/authen/v1/authorize", domain.accounts);
+    let given = fields.into_iter().filter(|(_, value)| !value.is_empty());
+    for (at, (name, value)) in given.enumerate() {
+        url.push(if at == 0 { '?' } else { '&' });
+        url.push_str(name);
+        url.push('=');
+        encode(value, &mut url);
+    }
+    url
 }
 
 /// The calls that log somebody in. They go through the client's one send path, without
 /// a token.
 #[derive(Clone, Copy)]
 pub struct OAuth<'a> {
-    #[expect(dead_code)]
     inner: &'a Inner,
 }
 
@@ -114,7 +161,12 @@ impl<'a> OAuth<'a> {
         Self { inner }
     }
 
-    /// Tokens for an authorization code, which is good for one use within 5 minutes.
+    /// Tokens for an authorization code, which is good for one use within 5 minutes
+    /// (docs: authentication-management/access-token/get-user-access-token).
+    ///
+    /// # Errors
+    /// [`Class::Login`] where the code is not (or no longer) good, [`Class::Config`] where
+    /// the app has to be changed in the console.
     pub async fn redeem_code(
         &self,
         app: &AppKey,
@@ -122,64 +174,315 @@ impl<'a> OAuth<'a> {
         redirect_uri: &str,
         verifier: &SecretString,
     ) -> Result<Grant, ApiError> {
-        let _ = (app, code, redirect_uri, verifier);
-        todo!()
+        let mut call = Call::unsigned(TOKEN, &[&app.secret, code, verifier]).body(json!({
+            "grant_type": "authorization_code",
+            "client_id": app.id,
+            "client_secret": app.secret.expose_secret(),
+            "code": code.expose_secret(),
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier.expose_secret(),
+        }));
+        call.repeat = FEW;
+        let reply = self.inner.exchange(&call, &Fields::whole()).await;
+        let reply = reply.map_err(|error| match error.code {
+            Some(NOT_REGISTERED) => error.hint(register(redirect_uri)),
+            _ => error,
+        })?;
+        grant(&reply, TOKEN)
     }
 
-    /// New tokens for a refresh token, which dies by this call.
+    /// New tokens for a refresh token, which dies by this call (docs:
+    /// authentication-management/access-token/refresh-user-access-token).
+    ///
+    /// # Errors
+    /// [`Class::Login`] where the service refuses it, whatever the reason: without a new
+    /// token there is no usable credential. A failure on the way keeps its own class.
     pub async fn refresh(
         &self,
         app: &AppKey,
         refresh_token: &SecretString,
     ) -> Result<Grant, ApiError> {
-        let _ = (app, refresh_token);
-        todo!()
+        let mut call = Call::unsigned(TOKEN, &[&app.secret, refresh_token]).body(json!({
+            "grant_type": "refresh_token",
+            "client_id": app.id,
+            "client_secret": app.secret.expose_secret(),
+            "refresh_token": refresh_token.expose_secret(),
+        }));
+        call.repeat = FEW;
+        let reply = self.inner.exchange(&call, &Fields::whole()).await;
+        let reply = reply.map_err(|error| match error.class {
+            // An address that is no URL is no refusal.
+            Class::Config if error.status.is_some() => ApiError { class: Class::Login, ..error },
+            _ => error,
+        })?;
+        grant(&reply, TOKEN)
     }
 
     /// Begins the device flow. `scopes` as they are: `offline_access` is the caller's
-    /// business.
+    /// business. No page of the docs has it (client: larksuite/cli
+    /// `internal/auth/device_flow.go`).
     pub async fn begin_device(
         &self,
         app: &AppKey,
         scopes: &[String],
     ) -> Result<DeviceCode, ApiError> {
-        let _ = (app, scopes);
-        todo!()
+        let pair = format!("{}:{}", app.id, app.secret.expose_secret());
+        let pair: SecretString = BASE64.encode(pair).into();
+        let scope = scopes.join(" ");
+        let mut call = Call::unsigned(DEVICE, &[&app.secret, &pair])
+            .form(&[("client_id", &app.id), ("scope", &scope)]);
+        call.base = Some(self.inner.settings.domain.accounts.clone());
+        call.basic = Some(format!("Basic {}", pair.expose_secret()).into());
+        let reply = self.inner.exchange(&call, &Fields::whole()).await?;
+        let page = text(&reply, "verification_uri_complete")
+            .or_else(|| text(&reply, "verification_uri"))
+            .ok_or_else(|| lacks(DEVICE, "verification_uri"))?;
+        // 240 s: client: larksuite/cli internal/auth/device_flow.go
+        device_code(&reply, DEVICE, page, 240)
     }
 
-    /// Asks once whether the person has decided.
+    /// Asks once whether the person has decided. In a form and without a Basic header,
+    /// which the service takes for a second proof of the app's identity (20070).
+    ///
+    /// # Errors
+    /// [`Class::Transient`] and [`Class::Unreachable`] pass: poll on. All others end the
+    /// flow.
     pub async fn poll_device(
         &self,
         app: &AppKey,
         device_code: &SecretString,
     ) -> Result<Poll<Grant>, ApiError> {
-        let _ = (app, device_code);
-        todo!()
+        let mut call = Call::unsigned(TOKEN, &[&app.secret, device_code]).form(&[
+            ("grant_type", DEVICE_GRANT),
+            ("device_code", device_code.expose_secret()),
+            ("client_id", &app.id),
+            ("client_secret", app.secret.expose_secret()),
+        ]);
+        call.repeat = ONCE;
+        let reply = self.inner.exchange(&call, &Fields::poll()).await?;
+        match undecided(&reply) {
+            Some(poll) => Ok(poll),
+            None => grant(&reply, TOKEN).map(Poll::Done),
+        }
     }
 
-    /// Ends a token; a refresh token's end ends the grant.
+    /// Ends a token; a refresh token's end ends the grant. No page of the docs has it
+    /// (client: larksuite/cli `internal/auth/revoke.go`).
     pub async fn revoke(
         &self,
         app: &AppKey,
         token: &SecretString,
         kind: TokenKind,
     ) -> Result<(), ApiError> {
-        let _ = (app, token, kind);
-        todo!()
+        let hint = match kind {
+            TokenKind::Access => "access_token",
+            TokenKind::Refresh => "refresh_token",
+        };
+        let mut call = Call::unsigned(REVOKE, &[&app.secret, token]).form(&[
+            ("client_id", &app.id),
+            ("client_secret", app.secret.expose_secret()),
+            ("token", token.expose_secret()),
+            ("token_type_hint", hint),
+        ]);
+        call.base = Some(self.inner.settings.domain.accounts.clone());
+        call.repeat = FEW;
+        let reader = Fields { any_success: true, ..Fields::whole() };
+        self.inner.exchange(&call, &reader).await.map(|_| ())
     }
 
     /// Begins the registration of an app in the browser. The page is
-    /// `{open}/page/cli?user_code=…`.
+    /// `{open}/page/cli?user_code=…`. No page of the docs has it (client: larksuite/cli
+    /// `internal/auth/app_registration.go`).
     pub async fn begin_registration(&self) -> Result<DeviceCode, ApiError> {
-        todo!()
+        self.inner.registers_at_lark.store(false, Relaxed);
+        let mut call = Call::unsigned(REGISTRATION, &[]).form(&[
+            ("action", "begin"),
+            ("archetype", "PersonalAgent"),
+            ("auth_method", "client_secret"),
+            ("request_user_info", "open_id tenant_brand"),
+        ]);
+        call.base = Some(self.registration_host());
+        let reply = self.inner.exchange(&call, &Fields::whole()).await?;
+        let code = text(&reply, "user_code").unwrap_or_default();
+        let mut page = format!("{}/page/cli?user_code=", self.inner.settings.domain.open);
+        encode(code, &mut page);
+        device_code(&reply, REGISTRATION, &page, 300)
     }
 
-    /// Asks once whether the app is registered.
+    /// Asks once whether the app is registered. Where the person turns out to be in a
+    /// Lark tenant, this and the later polls go to Lark's host, which has the secret.
+    ///
+    /// # Errors
+    /// As [`Self::poll_device`].
     pub async fn poll_registration(
         &self,
         device_code: &SecretString,
     ) -> Result<Poll<Registered>, ApiError> {
-        let _ = device_code;
-        todo!()
+        let mut call = Call::unsigned(REGISTRATION, &[device_code])
+            .form(&[("action", "poll"), ("device_code", device_code.expose_secret())]);
+        call.repeat = ONCE;
+        call.base = Some(self.registration_host());
+        let mut reply = self.inner.exchange(&call, &Fields::poll()).await?;
+        let elsewhere = user_info(&reply, "tenant_brand") == Some("lark")
+            && text(&reply, "client_secret").is_none();
+        // The brand may be told while the registration is still pending.
+        if elsewhere && !self.inner.registers_at_lark.swap(true, Relaxed) {
+            call.base = Some(self.registration_host());
+            reply = self.inner.exchange(&call, &Fields::poll()).await?;
+        }
+        if let Some(poll) = undecided(&reply) {
+            return Ok(poll);
+        }
+        let (Some(id), Some(secret)) = (text(&reply, "client_id"), text(&reply, "client_secret"))
+        else {
+            return Ok(Poll::Pending);
+        };
+        Ok(Poll::Done(Registered {
+            app_id: id.to_owned(),
+            app_secret: Some(secret.into()),
+            brand: user_info(&reply, "tenant_brand").map(str::to_owned),
+            open_id: user_info(&reply, "open_id").map(str::to_owned),
+        }))
+    }
+
+    /// Feishu's accounts host until the brand is known; a domain that is neither brand's
+    /// keeps to its own.
+    fn registration_host(&self) -> String {
+        let domain = &self.inner.settings.domain;
+        if *domain != Domain::feishu() && *domain != Domain::lark() {
+            domain.accounts.clone()
+        } else if self.inner.registers_at_lark.load(Relaxed) {
+            Domain::lark().accounts
+        } else {
+            Domain::feishu().accounts
+        }
     }
 }
+
+/// The redirect URI of a code is not one of the app's (docs:
+/// authentication-management/access-token/get-user-access-token).
+const NOT_REGISTERED: i64 = 20_071;
+
+fn register(redirect_uri: &str) -> String {
+    format!(
+        "add {redirect_uri} to the app in the developer console under Security Settings \
+         (安全设置) > Redirect URLs (重定向 URL), then run: feishu-mirror auth login"
+    )
+}
+
+/// Reads a reply whose fields stand at the top: `code` may be absent on success, and a
+/// failure may have nothing but `error` and `error_description`.
+struct Fields {
+    /// The words of a poll that is not over are answers.
+    polls: bool,
+    /// No JSON is fine where the status says success.
+    any_success: bool,
+}
+
+impl Fields {
+    fn whole() -> Self {
+        Self { polls: false, any_success: false }
+    }
+
+    fn poll() -> Self {
+        Self { polls: true, any_success: false }
+    }
+}
+
+impl Reader for Fields {
+    type Out = Map<String, Value>;
+
+    async fn read(&self, inner: &Inner, asked: &Asked, reply: Reply) -> Result<Self::Out, Fault> {
+        let (head, name) = (reply.head, asked.name());
+        let body = inner.collect(name, reply.body, MAX_REPLY_BYTES).await?;
+        drop(reply.slot);
+        let success = head.status.is_success();
+        let parsed = serde_json::from_slice::<Map<String, Value>>(&body).ok();
+        let (Some(fields), Some(envelope)) = (parsed, Envelope::parse(&body)) else {
+            if success && self.any_success {
+                return Ok(Map::new());
+            }
+            let log_id = reply::log_id(&head.headers);
+            let what = "the reply is no JSON object";
+            return Err(Fault::garbage(name, head.status.as_u16(), log_id, what));
+        };
+        if self.polls && envelope.word().is_some_and(|word| waiting::<()>(word).is_some()) {
+            return Ok(fields);
+        }
+        let fine = success && envelope.code.unwrap_or(0) == 0 && envelope.word().is_none();
+        if fine { Ok(fields) } else { Err(inner.refusal(asked, &head, Some(&envelope))) }
+    }
+}
+
+/// What a poll's word means (RFC 8628 section 3.5; `invalid_grant`: client:
+/// larksuite/cli `internal/auth/device_flow.go`).
+fn waiting<T>(word: &str) -> Option<Poll<T>> {
+    match word {
+        "authorization_pending" => Some(Poll::Pending),
+        "slow_down" => Some(Poll::SlowDown),
+        "access_denied" => Some(Poll::Denied),
+        "expired_token" | "invalid_grant" => Some(Poll::Expired),
+        _ => None,
+    }
+}
+
+fn undecided<T>(reply: &Map<String, Value>) -> Option<Poll<T>> {
+    waiting(text(reply, "error")?)
+}
+
+/// By hand and not by serde, whose errors quote what they did not expect.
+fn grant(reply: &Map<String, Value>, endpoint: Endpoint) -> Result<Grant, ApiError> {
+    let token = text(reply, "access_token").ok_or_else(|| lacks(endpoint, "access_token"))?;
+    Ok(Grant {
+        access_token: token.into(),
+        expires_in: number(reply, "expires_in").unwrap_or(USUAL_LIFE_SECS),
+        refresh_token: text(reply, "refresh_token").map(Into::into),
+        refresh_expires_in: number(reply, "refresh_token_expires_in"),
+        scope: text(reply, "scope").unwrap_or_default().to_owned(),
+    })
+}
+
+/// `usual_secs`: how long the code is good where the reply does not say it.
+fn device_code(
+    reply: &Map<String, Value>,
+    endpoint: Endpoint,
+    page: &str,
+    usual_secs: i64,
+) -> Result<DeviceCode, ApiError> {
+    let code = text(reply, "device_code").ok_or_else(|| lacks(endpoint, "device_code"))?;
+    // The registration has been seen with either name.
+    let lives = number(reply, "expires_in").or_else(|| number(reply, "expire_in"));
+    let secs = |given: Option<i64>, usual| {
+        let secs = given.filter(|secs| *secs > 0).unwrap_or(usual);
+        Duration::from_secs(secs.unsigned_abs())
+    };
+    Ok(DeviceCode {
+        device_code: code.into(),
+        user_code: text(reply, "user_code").unwrap_or_default().to_owned(),
+        verification_uri: page.to_owned(),
+        expires_in: secs(lives, usual_secs),
+        interval: secs(number(reply, "interval"), USUAL_INTERVAL_SECS),
+    })
+}
+
+fn text<'r>(reply: &'r Map<String, Value>, name: &str) -> Option<&'r str> {
+    reply.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+fn number(reply: &Map<String, Value>, name: &str) -> Option<i64> {
+    let value = reply.get(name)?;
+    value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+}
+
+fn user_info<'r>(reply: &'r Map<String, Value>, name: &str) -> Option<&'r str> {
+    reply.get("user_info")?.get(name)?.as_str().filter(|text| !text.is_empty())
+}
+
+fn lacks(endpoint: Endpoint, field: &str) -> ApiError {
+    let what = format!("the reply has no {field}");
+    ApiError::local(Class::Unexpected, endpoint.name(), what)
+}
+
+#[cfg(test)]
+#[path = "oauth_tests.rs"]
+mod tests;

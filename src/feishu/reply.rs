@@ -17,8 +17,11 @@ pub(super) struct Envelope {
     pub(super) code: Option<i64>,
     #[serde(default, deserialize_with = "wire::text")]
     msg: Option<String>,
+    /// An object in most replies, a word (RFC 6749) in those of token endpoints.
     #[serde(default)]
     error: Option<Value>,
+    #[serde(default, deserialize_with = "wire::text")]
+    error_description: Option<String>,
 }
 
 impl Envelope {
@@ -29,8 +32,15 @@ impl Envelope {
         object.then(|| serde_json::from_slice(body).ok()).flatten()
     }
 
+    /// What the service says about it.
     pub(super) fn msg(&self) -> &str {
-        self.msg.as_deref().unwrap_or_default()
+        let said = self.msg.as_deref().or(self.error_description.as_deref());
+        said.or(self.word()).unwrap_or_default()
+    }
+
+    /// The word of an OAuth failure (RFC 6749, RFC 8628): `invalid_grant` and the like.
+    pub(super) fn word(&self) -> Option<&str> {
+        self.error.as_ref()?.as_str()
     }
 
     /// The log id in the body, for gateways that send no header.

@@ -50,13 +50,15 @@ pub(super) struct History {
     throttles: u32,
     throttled: Duration,
     renewed: bool,
+    /// What the first failure was.
+    first: Option<String>,
 }
 
 impl History {
     /// Decides about one more reply.
     ///
-    /// `renewable`: the token is one that can be fetched again (an app's). `seed` makes
-    /// the jitter: two requests with different seeds do not come back together.
+    /// `renewable`: the token is one that can be fetched again (an app's, a login's).
+    /// `seed` makes the jitter: two requests with different seeds do not come back together.
     pub(super) fn next(
         &mut self,
         signal: Signal,
@@ -95,6 +97,22 @@ impl History {
                 }
             }
         }
+    }
+
+    /// Remembers what went wrong first: where the service acted on a call whose reply
+    /// was lost, its answer to the next one tells half the story.
+    pub(super) fn remember(&mut self, failure: &str) {
+        self.first.get_or_insert_with(|| failure.to_owned());
+    }
+
+    /// See [`Self::remember`].
+    pub(super) fn first_failure(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+
+    /// True where a fresh token was sent after one was refused.
+    pub(super) fn is_renewed(&self) -> bool {
+        self.renewed
     }
 
     /// True where rate limits alone put this request off for longer than allowed.

@@ -1,12 +1,14 @@
-//! The single send path: token, quota, budget, connection, retry, envelope.
+//! The single send path: token, quota, budget, connection, retry, envelope. Logging in
+//! goes this way too, without a token.
 //!
 //! Start at [`Inner::exchange`]. Order matters: a call takes its turn in the quota at
 //! the very moment it is sent, with a connection already in hand. Taken earlier, calls
 //! that wait for a connection would bunch up and break the quota together; a connection
 //! taken earlier would be idle while its call waits a minute for a slow class.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,9 +21,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
-use super::call::{Call, Expect};
+use super::call::{Call, Expect, Repeat};
 use super::download::Bandwidth;
-use super::error::{ApiError, Class, Fault, Identity, Refusal, tidy};
+use super::error::{ApiError, Class, Fault, Identity, Refusal, hide, tidy};
 use super::quota::{Endpoint, Quota, Turn};
 use super::reply::{self, Envelope};
 use super::retry::{History, MAX_THROTTLED, Next, Signal};
@@ -42,6 +44,32 @@ pub(super) struct Inner {
     sent: AtomicU64,
     pub(super) app_token: AppToken,
     pub(super) bandwidth: Arc<Bandwidth>,
+    /// Endpoints that refused a fresh token: renewing for each of their calls would
+    /// spend a login's tokens for nothing.
+    stubborn: Mutex<BTreeSet<Endpoint>>,
+    /// True once the app being registered turned out to be Lark's.
+    pub(super) registers_at_lark: AtomicBool,
+    /// For a renewal that must outlive the call that needed it.
+    pub(super) this: Weak<Self>,
+}
+
+/// What was asked, for whoever reads the reply.
+pub(super) struct Asked {
+    pub(super) endpoint: Endpoint,
+    identity: Identity,
+    hidden: Vec<String>,
+}
+
+impl Asked {
+    /// `METHOD /path/:pattern`.
+    pub(super) fn name(&self) -> &'static str {
+        self.endpoint.name()
+    }
+
+    /// A text without what the call sent in secret.
+    pub(super) fn hide(&self, text: &str) -> String {
+        hide(text, &self.hidden)
+    }
 }
 
 /// A reply whose headers are there.
@@ -58,7 +86,7 @@ pub(super) trait Reader: Sync {
     fn read(
         &self,
         inner: &Inner,
-        endpoint: Endpoint,
+        asked: &Asked,
         reply: Reply,
     ) -> impl Future<Output = Result<Self::Out, Fault>> + Send;
 }
@@ -83,30 +111,27 @@ impl<T: DeserializeOwned> Json<T> {
 impl<T: Send> Reader for Json<T> {
     type Out = (T, i64);
 
-    async fn read(
-        &self,
-        inner: &Inner,
-        endpoint: Endpoint,
-        reply: Reply,
-    ) -> Result<(T, i64), Fault> {
-        let (head, name) = (reply.head, endpoint.name());
+    async fn read(&self, inner: &Inner, asked: &Asked, reply: Reply) -> Result<(T, i64), Fault> {
+        let (head, name) = (reply.head, asked.name());
         let body = inner.collect(name, reply.body, MAX_JSON_BYTES).await?;
         drop(reply.slot);
         let envelope = Envelope::parse(&body);
         let log_id = reply::log_id(&head.headers);
         let garbage = |what: &str| Fault::garbage(name, head.status.as_u16(), log_id, what);
         if !head.status.is_success() {
-            return Err(inner.refusal(endpoint, &head, envelope.as_ref()));
+            return Err(inner.refusal(asked, &head, envelope.as_ref()));
         }
         match envelope.as_ref().map(|envelope| envelope.code) {
             Some(Some(0)) => {}
-            Some(Some(_)) => return Err(inner.refusal(endpoint, &head, envelope.as_ref())),
+            Some(Some(_)) => return Err(inner.refusal(asked, &head, envelope.as_ref())),
             Some(None) => return Err(garbage("the reply has no code")),
             None => return Err(garbage("the reply is no whole JSON object")),
         }
         let answer = (self.parse)(&body).map_err(|what| {
-            let mut fault =
-                garbage(&format!("the reply has another shape than documented: {what}"));
+            let mut fault = garbage(&format!(
+                "the reply has another shape than documented: {}",
+                tidy(&asked.hide(&what))
+            ));
             fault.error.class = Class::Unexpected;
             fault
         })?;
@@ -116,8 +141,16 @@ impl<T: Send> Reader for Json<T> {
 }
 
 impl Inner {
-    pub(super) fn new(settings: Settings, http: Arc<dyn HttpSend>, clock: Clock) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        http: Arc<dyn HttpSend>,
+        clock: Clock,
+        this: Weak<Self>,
+    ) -> Self {
         Self {
+            stubborn: Mutex::default(),
+            registers_at_lark: AtomicBool::new(false),
+            this,
             quota: Quota::new(settings.quota_share),
             slots: Arc::new(Semaphore::new(settings.concurrency.clamp(1, 1024))),
             sent: AtomicU64::new(0),
@@ -135,8 +168,10 @@ impl Inner {
 
     pub(super) fn identity(&self) -> Identity {
         match self.settings.credentials {
-            Credentials::Nobody | Credentials::App { .. } => Identity::App,
-            Credentials::User(_) | Credentials::Login(_) => Identity::User,
+            Credentials::Nobody => Identity::Nobody,
+            Credentials::App { .. } => Identity::App,
+            Credentials::User(_) => Identity::User,
+            Credentials::Login(_) => Identity::Login,
         }
     }
 
@@ -155,16 +190,23 @@ impl Inner {
         reader: &R,
     ) -> Result<R::Out, ApiError> {
         let endpoint = call.endpoint;
+        let identity = if call.signed { self.identity() } else { Identity::Nobody };
         let mut history = History::default();
+        let mut refused: Option<SecretString> = None;
         loop {
-            let token = if call.signed { Some(self.token().await?) } else { None };
+            let token = match call.signed {
+                true => Some(self.token(refused.take()).await?),
+                false => None,
+            };
+            let asked = Asked { endpoint, identity, hidden: call.hidden(token.as_ref()) };
             let slot = self.admit(endpoint).await?;
             let number = self.count(endpoint)?;
             let begun = Instant::now();
-            let fault = match self.attempt(call, token.as_ref(), slot, reader).await {
+            let fault = match self.attempt(call, &asked, token.as_ref(), slot, reader).await {
                 Ok(answer) => {
                     let elapsed = begun.elapsed();
                     debug!(endpoint = endpoint.name(), ?elapsed, "answered");
+                    self.stubborn().remove(&endpoint);
                     return Ok(answer);
                 }
                 Err(fault) => fault,
@@ -172,8 +214,10 @@ impl Inner {
             let elapsed = begun.elapsed();
             let (status, code) = (fault.error.status, fault.error.code);
             debug!(endpoint = endpoint.name(), status, code, ?elapsed, "{}", fault.error);
-            let renewable = call.signed && self.identity() == Identity::App;
-            match history.next(fault.signal, self.settings.retries, renewable, number) {
+            let renewable = matches!(identity, Identity::App | Identity::Login)
+                && !self.stubborn().contains(&endpoint);
+            let repeats = self.repeats(call.repeat, &fault.error);
+            match history.next(fault.signal, repeats, renewable, number) {
                 Next::GiveUp if history.is_throttled_out() => {
                     // The reset still holds for the calls that wait behind this one.
                     if let Signal::Throttled { reset: Some(reset) } = fault.signal {
@@ -181,17 +225,14 @@ impl Inner {
                     }
                     return Err(throttled_out(endpoint, fault.error));
                 }
-                Next::GiveUp => return Err(fault.error),
-                Next::RenewToken => {
-                    if let Some(token) = &token {
-                        self.app_token.forget(token).await;
-                    }
-                }
+                Next::GiveUp => return Err(self.given_up(fault, identity, call, &history)),
+                Next::RenewToken => refused = token,
                 Next::Freeze(delay) => {
                     info!(?delay, "rate limited: {}", fault.error);
                     self.quota.class(endpoint).freeze(Instant::now() + delay);
                 }
                 Next::Wait(delay) => {
+                    history.remember(&fault.error.message);
                     info!(?delay, "trying again: {}", fault.error);
                     sleep(delay).await;
                 }
@@ -199,25 +240,69 @@ impl Inner {
         }
     }
 
+    /// How often this failure may be followed by another try.
+    fn repeats(&self, repeat: Repeat, error: &ApiError) -> u32 {
+        let retries = self.settings.retries;
+        match repeat {
+            Repeat::Freely => retries,
+            Repeat::AtMost(most) => retries.min(most),
+            Repeat::Unsent if error.class == Class::Unreachable => retries,
+            Repeat::Unsent => 0,
+        }
+    }
+
+    /// The error that the caller gets, with what the last reply alone does not tell.
+    fn given_up(
+        &self,
+        fault: Fault,
+        identity: Identity,
+        call: &Call<'_>,
+        history: &History,
+    ) -> ApiError {
+        let mut error = fault.error;
+        if fault.signal == Signal::BadToken && matches!(identity, Identity::App | Identity::Login) {
+            // Many endpoints share that class, so it says nothing about any of them.
+            if call.endpoint != Endpoint::OTHER && history.is_renewed() {
+                self.stubborn().insert(call.endpoint);
+            }
+            let kind = identity.token_kind();
+            let what = format!("; a fresh token was refused too: this call does not take {kind}");
+            error.message.push_str(&what);
+        }
+        if fault.signal == Signal::Final
+            && matches!(call.repeat, Repeat::AtMost(_))
+            && let Some(first) = history.first_failure()
+        {
+            // "Used already" after a lost reply means that we used it.
+            error.message.push_str(&format!("; an earlier try failed: {first}"));
+        }
+        error
+    }
+
+    fn stubborn(&self) -> MutexGuard<'_, BTreeSet<Endpoint>> {
+        self.stubborn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn attempt<R: Reader>(
         &self,
         call: &Call<'_>,
+        asked: &Asked,
         token: Option<&SecretString>,
         slot: OwnedSemaphorePermit,
         reader: &R,
     ) -> Result<R::Out, Fault> {
-        let name = call.endpoint.name();
+        let name = asked.name();
         let request = self.request(call, token).map_err(Fault::last)?;
         let sent = timeout(self.settings.request_timeout, self.http.send(request)).await;
         let reply = match sent {
             Ok(Ok(reply)) => reply,
-            Ok(Err(error)) => return Err(self.broken(name, &error)),
+            Ok(Err(error)) => return Err(self.broken(call, &error)),
             Err(_) => return Err(self.silent(name)),
         };
         let (head, body) = reply.into_parts();
         let log_id = reply::log_id(&head.headers).unwrap_or_default();
         debug!(endpoint = name, status = head.status.as_u16(), log_id, "reply");
-        reader.read(self, call.endpoint, Reply { head, body, slot }).await
+        reader.read(self, asked, Reply { head, body, slot }).await
     }
 
     /// Waits for the class's turn and a free connection, and takes both.
@@ -284,20 +369,14 @@ impl Inner {
         token: Option<&SecretString>,
     ) -> Result<Request<Bytes>, ApiError> {
         let name = call.endpoint.name();
-        let uri = format!("{}{}", self.settings.domain.open, call.target());
-        let mut request = Request::builder().method(call.endpoint.method()).uri(uri);
-        if let Some(token) = token {
-            let bearer = format!("Bearer {}", token.expose_secret());
-            let mut bearer = HeaderValue::try_from(bearer).map_err(|_| {
-                ApiError::local(
-                    Class::Login,
-                    name,
-                    "the access token holds characters no token has",
-                )
-                .hint("set FEISHU_USER_ACCESS_TOKEN to the token alone, without line breaks")
-            })?;
-            bearer.set_sensitive(true);
-            request = request.header(AUTHORIZATION, bearer);
+        let uri = format!("{}{}", self.base(call), call.target());
+        let mut request = Request::builder().method(call.method()).uri(uri);
+        let bearer = token.map(|token| format!("Bearer {}", token.expose_secret()));
+        let basic = call.basic.as_ref().map(|basic| basic.expose_secret().to_owned());
+        if let Some(who) = bearer.or(basic) {
+            let mut who = HeaderValue::try_from(who).map_err(|_| self.odd_token(name))?;
+            who.set_sensitive(true);
+            request = request.header(AUTHORIZATION, who);
         }
         if !matches!(call.expect, Expect::Json) {
             // An encoded reply has no length to check and no range to resume.
@@ -310,14 +389,28 @@ impl Inner {
         let body = match &call.body {
             None => Bytes::new(),
             Some(body) => {
-                request = request.header(CONTENT_TYPE, "application/json; charset=utf-8");
-                Bytes::from(body.to_string())
+                request = request.header(CONTENT_TYPE, body.content_type);
+                Bytes::from(body.text.expose_secret().to_owned())
             }
         };
         let request = request.body(body).ok().filter(|request| request.uri().host().is_some());
         request.ok_or_else(|| {
             ApiError::local(Class::Config, name, "the address of the API is no URL")
                 .hint("check account.domain in the config")
+        })
+    }
+
+    fn base<'a>(&'a self, call: &'a Call<'_>) -> &'a str {
+        call.base.as_deref().unwrap_or(&self.settings.domain.open)
+    }
+
+    fn odd_token(&self, name: &'static str) -> ApiError {
+        let what = "the access token holds characters no token has";
+        ApiError::local(Class::Login, name, what).hint(match self.identity() {
+            Identity::User => {
+                "set FEISHU_USER_ACCESS_TOKEN to the token alone, without line breaks"
+            }
+            _ => "log in again: feishu-mirror auth login",
         })
     }
 
@@ -348,7 +441,7 @@ impl Inner {
         match timeout(self.settings.request_timeout, body.next()).await {
             Ok(None) => Ok(None),
             Ok(Some(Ok(chunk))) => Ok(Some(chunk)),
-            Ok(Some(Err(error))) => Err(self.broken(endpoint, &error)),
+            Ok(Some(Err(error))) => Err(broken_off(endpoint, &error)),
             Err(_) => Err(self.silent(endpoint)),
         }
     }
@@ -356,17 +449,19 @@ impl Inner {
     /// What a reply that says no means.
     pub(super) fn refusal(
         &self,
-        endpoint: Endpoint,
+        asked: &Asked,
         head: &http::response::Parts,
         envelope: Option<&Envelope>,
     ) -> Fault {
         let refusal = Refusal {
-            endpoint: endpoint.name(),
-            identity: self.identity(),
+            endpoint: asked.name(),
+            identity: asked.identity,
             status: head.status.as_u16(),
             // HTTP 404 with `"code":0` is no success.
             code: envelope.and_then(|envelope| envelope.code).filter(|code| *code != 0),
             msg: envelope.map_or("", Envelope::msg),
+            word: envelope.and_then(Envelope::word),
+            hidden: &asked.hidden,
             log_id: reply::log_id(&head.headers).or_else(|| envelope?.log_id()),
             scopes: envelope.map(Envelope::scopes).unwrap_or_default(),
             reset: reply::reset(&head.headers),
@@ -375,18 +470,16 @@ impl Inner {
         refusal.into_fault()
     }
 
-    fn broken(&self, endpoint: &'static str, error: &SendError) -> Fault {
-        let class = if error.connect { Class::Unreachable } else { Class::Transient };
-        let said = tidy(&error.message);
-        Fault::passing(if error.connect {
-            let what = format!("cannot reach {}: {said}", tidy(&self.settings.domain.open));
-            ApiError::local(class, endpoint, what).hint(
-                "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and account.domain in the \
-                 config",
-            )
-        } else {
-            ApiError::local(class, endpoint, format!("the connection broke: {said}"))
-        })
+    fn broken(&self, call: &Call<'_>, error: &SendError) -> Fault {
+        let endpoint = call.endpoint.name();
+        if !error.connect {
+            return broken_off(endpoint, error);
+        }
+        let what = format!("cannot reach {}: {}", tidy(self.base(call)), tidy(&error.message));
+        Fault::passing(ApiError::local(Class::Unreachable, endpoint, what).hint(
+            "check the network, the proxy (HTTPS_PROXY, NO_PROXY) and account.domain in the \
+             config: feishu-mirror doctor",
+        ))
     }
 
     fn silent(&self, endpoint: &'static str) -> Fault {
@@ -394,6 +487,11 @@ impl Inner {
         let what = format!("no byte for {secs} s");
         Fault::passing(ApiError::local(Class::Transient, endpoint, what))
     }
+}
+
+fn broken_off(endpoint: &'static str, error: &SendError) -> Fault {
+    let what = format!("the connection broke: {}", tidy(&error.message));
+    Fault::passing(ApiError::local(Class::Transient, endpoint, what))
 }
 
 /// A rate limit that outlasts every patience: where the day has a cap, that is it.
