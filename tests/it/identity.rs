@@ -192,7 +192,9 @@ async fn a_refused_token_is_renewed_once() {
     for code in [99_991_663, 99_991_668, 99_991_677] {
         let mirror = with_profile(&tenant).await;
         mirror.log_in("default", "demo");
-        tenant.fault(Fault::new("GET", "/drive/v1/files", Effect::Status { http: 401, code }).times(1));
+        tenant.fault(
+            Fault::new("GET", "/drive/v1/files", Effect::Status { http: 401, code }).times(1),
+        );
         tenant.forget_calls();
         mirror.sync().await.success();
         assert_eq!(tenant.calls("POST", "/authen/v2/oauth/token"), 1, "{code}");

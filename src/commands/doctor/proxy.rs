@@ -50,6 +50,10 @@ impl Proxy {
     /// The proxy for calls to `base`, without its credentials; `None`: they go straight.
     fn way_to(&self, base: &str) -> Option<String> {
         let uri: Uri = base.parse().ok()?;
+        // Plain http is for loopback only, where no proxy is asked.
+        if uri.scheme_str() != Some("https") {
+            return None;
+        }
         let via = self.matcher.intercept(&uri)?;
         Some(via.uri().to_string().trim_end_matches('/').to_owned())
     }
