@@ -85,6 +85,7 @@ fn login(days_ago: i64, refresh: bool) -> Login {
         name: "Ann".to_owned(),
         tenant_key: None,
         access_token: secret("u-hush"),
+        obtained_at: NOW,
         expires_at: NOW + 3600,
         refresh_token: refresh.then(|| secret("hush")),
         refresh_expires_at: refresh.then_some(NOW + 7 * DAY),
