@@ -122,8 +122,12 @@ pub fn resolve(
         // The secret in the environment, if there is one, is the newer one.
         let app = found.app.clone().unwrap_or_else(|| profile.app.clone());
         let profile = Profile { app, ..profile.clone() };
-        let source = StoredLogin::open(&profile, &login.open_id, session.clock.clone())?;
-        let credentials = Credentials::Login(Arc::new(source));
+        let ui = session.ui.clone();
+        let source = StoredLogin::open(&profile, &login.open_id, session.clock.clone())?
+            .telling(move |what| ui.warn(what));
+        let source = Arc::new(source);
+        session.keep(source.clone());
+        let credentials = Credentials::Login(source);
         return Ok(Account { domain, credentials, login: Some(login), ..found.account() });
     }
     if want == Identity::User || session.global.user.is_some() {
