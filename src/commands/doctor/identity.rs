@@ -6,7 +6,7 @@ use crate::commands::exit::Problem;
 use crate::feishu::{ApiError, AppScope, Class, Credentials, UserInfo};
 use crate::ui::text::{escaped, minute};
 
-use super::check::Finding;
+use super::check::{Finding, Status};
 
 /// What the service said, where it was asked.
 #[derive(Default)]
@@ -19,6 +19,24 @@ pub struct Heard {
 
 /// `credentials`: the app's id and secret, or that a user's token is there.
 pub fn credentials(account: &Result<Account, Problem>, heard: &Heard) -> Finding {
+    let finding = accepted(account, heard);
+    let profile = account.as_ref().ok().and_then(|account| account.profile.as_ref());
+    let Some(profile) = profile.filter(|profile| !profile.repaired.is_empty()) else {
+        return finding;
+    };
+    let lines: Vec<String> = profile.repaired.iter().map(ToString::to_string).collect();
+    let hint = "whoever read it has the secrets: make a new app secret in the developer console \
+                under Credentials & Basic Info (凭证与基础信息), and log in again";
+    Finding {
+        status: if finding.status == Status::Fail { Status::Fail } else { Status::Warn },
+        message: format!("{}\n{}", finding.message, lines.join("\n")),
+        hint: Some(
+            finding.hint.map_or_else(|| hint.to_owned(), |first| format!("{first}\n{hint}")),
+        ),
+    }
+}
+
+fn accepted(account: &Result<Account, Problem>, heard: &Heard) -> Finding {
     let account = match account {
         Ok(account) => account,
         Err(problem) => {
