@@ -141,10 +141,11 @@ async fn one_page(
     let query = query.iter().chain(&[("page_size", "1")]);
     let query = query.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let call = RawCall { method: Method::GET, path, query, body: None };
-    Ok(match client.raw(&call).await? {
-        RawReply::Json(page) => page,
-        RawReply::Content(..) => Value::Null,
-    })
+    match client.raw(&call).await {
+        Ok(RawReply::Json(page)) => Ok(serde_json::from_str(&page).unwrap_or_default()),
+        Ok(RawReply::Content(..)) => Ok(Value::Null),
+        Err(refused) => Err(refused.error),
+    }
 }
 
 /// The worst of what metadata says about the documents.
