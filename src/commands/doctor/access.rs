@@ -141,9 +141,10 @@ async fn one_page(
     let query = query.iter().chain(&[("page_size", "1")]);
     let query = query.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let call = RawCall { method: Method::GET, path, query, body: None };
-    Ok(match client.raw(&call).await? {
-        RawReply::Json(page) => page,
-        RawReply::Content(..) => Value::Null,
+    let reply = client.raw(&call).await.map_err(|refused| refused.error)?;
+    Ok(match reply {
+        RawReply::Json(text) => serde_json::from_str(&text).unwrap_or_default(),
+        RawReply::Content(_) => Value::Null,
     })
 }
 
