@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use feishu_mirror::auth::profiles::{Profile, Profiles};
 use feishu_mirror::feishu::oauth::AppKey;
+use feishu_mirror::model::RelPath;
 use feishu_mirror::model::account::Domain;
-use feishu_mirror::model::recorded::{Loc, Slot};
+use feishu_mirror::model::recorded::Loc;
 use feishu_mirror::sim::{APP_ID, APP_SECRET, CANARY, Effect, Fault, Tenant, USER_TOKEN};
 use feishu_mirror::store::{self, Act, Intent, Store};
 use serde_json::Value;
@@ -202,7 +203,7 @@ async fn config_file() {
     let run = mirror.run(&["doctor", "--json"]).await.exits(1);
     let (status, text) = told(&run, "config_file");
     assert_eq!(status, "fail");
-    assert!(text.contains("concurency") && text.contains("line 2"), "{text}");
+    assert!(text.contains("concurency") && text.contains("mirror.toml:2"), "{text}");
     for name in NAMES.into_iter().skip(1) {
         assert_eq!(told(&run, name).0, "skip", "{name}");
     }
@@ -483,6 +484,21 @@ async fn proxy() {
         }
         mirror.vars.remove(name);
     }
+
+    // Where the service is called by https, as everywhere but in tests.
+    let hosts = "[account]\ndomain = { open = \"https://open.example\", \
+                 accounts = \"https://accounts.example\" }\n";
+    std::fs::write(mirror.folder().join("mirror.toml"), format!("{hosts}{SOURCES}")).unwrap();
+    mirror.vars.insert("FEISHU_MIRROR_PROFILE".to_owned(), "none".to_owned());
+    mirror.vars.insert("FEISHU_APP_ID".to_owned(), APP_ID.to_owned());
+    mirror.vars.insert("FEISHU_APP_SECRET".to_owned(), APP_SECRET.to_owned());
+    mirror.vars.insert("HTTPS_PROXY".to_owned(), "http://me:geheim9@p.example:8080".to_owned());
+    mirror.vars.insert("NO_PROXY".to_owned(), "accounts.example".to_owned());
+    let words = [
+        "https://open.example by http://p.example:8080 (HTTPS_PROXY)",
+        "https://accounts.example straight (NO_PROXY)",
+    ];
+    holds(only(&mirror, "proxy").await, "proxy", "pass", &words);
 }
 
 #[tokio::test(start_paused = true)]
@@ -503,7 +519,7 @@ async fn state() {
     // A run that was killed in the middle of a rename.
     let id: Value = serde_json::from_slice(&mirror.read(".feishu-mirror/root.json")).unwrap();
     let store = Store::open(&mirror.state(""), id["id"].as_str().unwrap()).unwrap();
-    let from = Loc::Root { name: "x".to_owned() };
+    let from = Loc::Mirror(RelPath::new("x").unwrap());
     store.intend(&[Intent { act: Act::Remove { from }, then: Vec::new() }]).unwrap();
     drop(store);
     holds(

@@ -141,11 +141,11 @@ async fn one_page(
     let query = query.iter().chain(&[("page_size", "1")]);
     let query = query.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let call = RawCall { method: Method::GET, path, query, body: None };
-    match client.raw(&call).await {
-        Ok(RawReply::Json(page)) => Ok(serde_json::from_str(&page).unwrap_or_default()),
-        Ok(RawReply::Content(..)) => Ok(Value::Null),
-        Err(refused) => Err(refused.error),
-    }
+    let reply = client.raw(&call).await.map_err(|refused| refused.error)?;
+    Ok(match reply {
+        RawReply::Json(text) => serde_json::from_str(&text).unwrap_or_default(),
+        RawReply::Content(_) => Value::Null,
+    })
 }
 
 /// The worst of what metadata says about the documents.

@@ -119,7 +119,9 @@ impl Proxy {
                 None => format!("{base} straight (NO_PROXY)"),
             })
             .collect();
-        let story = lines.join("; ");
+        let unused = ways.iter().all(|(_, way)| way.is_none());
+        let head = if unused { format!("{name} is set and not used: ") } else { String::new() };
+        let story = format!("{head}{}", lines.join("; "));
         match pings.iter().find(failed) {
             Some((_, Some(Err(trouble)))) => {
                 Finding::fail(format!("{story}; the proxy lets nothing through: {}", trouble.said))
