@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::ids::{self, Id};
 use super::permit::Spot;
-use super::state::{Content, Extra, Media, ObjId, Parent, PlaceId, SpaceId, State, Tab, index};
+use super::state::{Content, Extra, ObjId, Parent, PlaceId, SpaceId, State, Tab};
 use super::tenant::Tenant;
 use crate::model::ObjType;
 
@@ -179,8 +179,7 @@ impl Item {
     pub fn image(&self, name: &str, bytes: impl Into<Bytes>) -> String {
         let mut state = self.tenant.lock();
         let obj = self.obj(&state);
-        let id = index(state.medias.len());
-        state.medias.push(Media { obj, name: name.to_owned(), bytes: bytes.into() });
+        let id = state.add_media(obj, name, bytes.into(), None);
         state.extras.entry(obj).or_default().medias.push(id);
         ids::token(Id::Media(id), "media")
     }
@@ -257,7 +256,10 @@ impl Item {
         self
     }
 
-    fn extra(self, make: impl FnOnce(&State, ObjId) -> Box<dyn FnOnce(&mut Extra)>) -> Self {
+    pub(super) fn extra(
+        self,
+        make: impl FnOnce(&State, ObjId) -> Box<dyn FnOnce(&mut Extra)>,
+    ) -> Self {
         {
             let mut state = self.tenant.lock();
             let obj = self.obj(&state);

@@ -8,7 +8,7 @@ use super::state::{Content, Parent, State, Tab, index};
 use crate::model::ObjType;
 
 impl Item {
-    fn change(&self, change: impl FnOnce(&mut State)) -> &Self {
+    pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> &Self {
         change(&mut self.tenant.lock());
         self
     }

@@ -21,7 +21,11 @@
 //! Start at [`Tenant::new`] and [`Item`].
 
 mod apps;
+mod bases;
+mod boards;
 mod build;
+mod cells;
+mod comments;
 mod content;
 mod demo;
 mod edit;
@@ -41,12 +45,16 @@ mod sign_in;
 mod state;
 mod tenant;
 mod transport;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub use apps::AppStanding;
+pub use bases::BaseTable;
+pub use boards::Board;
 pub use build::Item;
+pub use comments::Thread;
 pub use demo::{demo_edits, demo_tenant};
 pub use faults::{Effect, Fault};
 pub use fixture::FixtureError;
@@ -57,6 +65,7 @@ pub use permit::Who;
 pub use quota::Quotas;
 pub use serve::{Serving, serve};
 pub use sign_in::Login;
+pub use state::MediaRule;
 pub use tenant::Tenant;
 pub use transport::InProcess;
 

@@ -78,17 +78,37 @@ pub const SHEETS: &[&str] = &[
 pub const BASE: &[&str] = &["bitable:app", "bitable:app:readonly", "base:app:read"];
 /// docs: bitable-v1/app-table/list.
 pub const BASE_TABLES: &[&str] = &["bitable:app", "bitable:app:readonly", "base:table:read"];
+/// docs: bitable-v1/app-table-field/list.
+pub const BASE_FIELDS: &[&str] = &["bitable:app", "bitable:app:readonly", "base:field:read"];
+/// docs: bitable-v1/app-table-view/list.
+pub const BASE_VIEWS: &[&str] = &["bitable:app", "bitable:app:readonly", "base:view:read"];
+/// docs: bitable-v1/app-table-record/search.
+pub const BASE_RECORDS: &[&str] = &["bitable:app", "bitable:app:readonly", "base:record:retrieve"];
+/// docs: board-v1.
+pub const BOARDS: &[&str] = &["board:whiteboard:node:read"];
+/// docs: CommentAPI/list.
+pub const COMMENTS: &[&str] = &[
+    "docs:document.comment:read",
+    "docs:doc",
+    "docs:doc:readonly",
+    "drive:drive",
+    "drive:drive:readonly",
+    "sheets:spreadsheet",
+    "sheets:spreadsheet:readonly",
+];
+/// docs: drive-v1/file-comment-reply/list.
+pub const REPLIES: &[&str] = &["docs:document.comment:read", "drive:drive", "drive:drive:readonly"];
+/// docs: contact-v3/user/batch.
+pub const CONTACT: &[&str] = &["contact:contact.base:readonly", "contact:contact:readonly_as_app"];
+/// docs: contact-v3/user/batch, for the field `name`.
+pub const CONTACT_NAMES: &[&str] =
+    &["contact:user.base:readonly", "contact:contact:readonly_as_app"];
 
 /// Scopes of calls that this tenant does not answer.
 const OTHERS: &[&str] = &[
     "drive:file.meta.sec_label.read_only",
     "wiki:member:retrieve",
-    "base:field:read",
-    "base:view:read",
-    "base:record:retrieve",
-    "board:whiteboard:node:read",
     "slides:presentation:read",
-    "docs:document.comment:read",
     "docs:permission.member:retrieve",
     "docs:permission.setting:read",
     "drive:drive:version",
@@ -110,9 +130,6 @@ const OTHERS: &[&str] = &[
     "calendar:calendar:read",
     "calendar:calendar:readonly",
     "calendar:calendar.event:read",
-    "contact:contact:readonly_as_app",
-    "contact:contact.base:readonly",
-    "contact:user.base:readonly",
     "contact:user.employee_id:readonly",
     "im:chat:readonly",
 ];
@@ -147,6 +164,14 @@ pub fn known() -> BTreeSet<&'static str> {
         SHEETS,
         BASE,
         BASE_TABLES,
+        BASE_FIELDS,
+        BASE_VIEWS,
+        BASE_RECORDS,
+        BOARDS,
+        COMMENTS,
+        REPLIES,
+        CONTACT,
+        CONTACT_NAMES,
         OTHERS,
         USER_ONLY,
         TENANT_ONLY,

@@ -12,6 +12,9 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::apps::App;
+use super::bases::Table;
+use super::boards::Whiteboard;
+use super::comments::Comment;
 use super::faults::Faults;
 use super::ids::Id;
 use super::log::Log;
@@ -117,6 +120,8 @@ pub struct Space {
 pub struct User {
     /// For people.
     pub name: String,
+    /// The app may not see the person in the address book.
+    pub invisible: bool,
     /// Identifies the user to the app.
     pub open_id: String,
     /// Root folder of "My Space".
@@ -153,6 +158,18 @@ pub struct Extra {
     pub upgraded: Option<ObjId>,
     /// Images and attachments inside, in order.
     pub medias: Vec<u32>,
+    /// Blocks that were written below the page, in preorder.
+    pub body: Vec<Value>,
+    /// How many blocks were ever written: numbers their ids.
+    pub written: u64,
+    /// Cells of sheets, by sheet id, in rows.
+    pub cells: HashMap<String, Vec<Vec<Value>>>,
+    /// What the tables of a base hold, by table id.
+    pub tables: HashMap<String, Table>,
+    /// For a base with advanced permissions: who may read its records.
+    pub members: Option<Vec<UserId>>,
+    /// Comments, oldest first.
+    pub threads: Vec<Comment>,
     /// A title of its own, for a shortcut (keyed by place).
     pub own_title: Option<Box<str>>,
     /// A shortcut whose listing does not name its target (keyed by place).
@@ -168,6 +185,24 @@ pub struct Media {
     pub name: String,
     /// Content.
     pub bytes: Bytes,
+    /// How it can be had.
+    pub rule: MediaRule,
+    /// For an attachment of a base: its table.
+    pub table: Option<String>,
+}
+
+/// How an image or attachment can be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MediaRule {
+    /// By its token.
+    #[default]
+    Open,
+    /// Its token needs the `extra` parameter, as in a base with advanced permissions.
+    NeedsExtra,
+    /// Only by a temporary link: the direct download is forbidden.
+    LinkOnly,
+    /// Not at all: its owner has forbidden downloads.
+    Forbidden,
 }
 
 /// An access token that was handed out.
@@ -209,6 +244,17 @@ pub struct Knobs {
     pub metas_offset: i64,
     /// Milliseconds every reply takes.
     pub latency_millis: u64,
+    /// Page tokens of blocks are refused once the document was edited.
+    pub edits_end_pages: bool,
+    /// Bytes of cells above which a reply is refused.
+    pub values_limit: usize,
+    /// Bytes of records above which a reply is refused.
+    pub records_limit: usize,
+    /// Replies that a list of comments shows of each.
+    pub inline_replies: usize,
+    /// Reading the records of a base with advanced permissions fails for strangers; else
+    /// it succeeds and shows none.
+    pub strangers_fail: bool,
 }
 
 impl Default for Knobs {
@@ -224,6 +270,11 @@ impl Default for Knobs {
             export_millis: None,
             metas_offset: 0,
             latency_millis: 0,
+            edits_end_pages: false,
+            values_limit: 10 << 20,
+            records_limit: usize::MAX,
+            inline_replies: 20,
+            strangers_fail: false,
         }
     }
 }
@@ -244,6 +295,7 @@ pub struct State {
     pub extras: HashMap<ObjId, Extra>,
     pub place_extras: HashMap<PlaceId, Extra>,
     pub medias: Vec<Media>,
+    pub boards: Vec<Whiteboard>,
     pub named: HashMap<String, Id>,
     pub grants: Grants,
     pub jobs: super::http::export::Jobs,
@@ -278,6 +330,7 @@ impl State {
             extras: HashMap::new(),
             place_extras: HashMap::new(),
             medias: Vec::new(),
+            boards: Vec::new(),
             named: HashMap::new(),
             grants: Grants::default(),
             jobs: super::http::export::Jobs::default(),
@@ -380,6 +433,14 @@ impl State {
             Parent::Space(id) => &mut self.spaces[id as usize].top,
             Parent::Root(user) => unreachable!("user {user} has one root"),
         }
+    }
+
+    /// Adds an image or attachment to a document; returns its number.
+    pub fn add_media(&mut self, obj: ObjId, name: &str, bytes: Bytes, table: Option<&str>) -> u32 {
+        let id = index(self.medias.len());
+        let (name, table) = (name.to_owned(), table.map(str::to_owned));
+        self.medias.push(Media { obj, name, bytes, rule: MediaRule::default(), table });
+        id
     }
 
     /// Marks an edit of now: edit time and revision move.

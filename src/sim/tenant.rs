@@ -14,7 +14,8 @@ use super::logins::{ACCESS_SECS, UserStanding};
 use super::quota::Quotas;
 use super::scopes::Scopes;
 use super::state::{
-    Content, Knobs, Obj, Parent, Place, Space, SpaceId, State, Token, User, UserId, index,
+    Content, Knobs, MediaRule, Obj, Parent, Place, Space, SpaceId, State, Token, User, UserId,
+    index,
 };
 use super::transport::InProcess;
 use super::{APP_ID, APP_SECRET, USER_TOKEN, http};
@@ -83,7 +84,7 @@ impl Tenant {
         });
         let open_id = format!("ou_{:016x}", ids::scramble(u64::from(user) + 77));
         let (name, standing) = (name.to_owned(), UserStanding::Active);
-        state.users.push(User { name, open_id, root, library: None, standing });
+        state.users.push(User { name, invisible: false, open_id, root, library: None, standing });
         state.tokens.insert(token.to_owned(), of_user(user, None));
         drop(state);
         self.item(At::Place(root))
@@ -245,6 +246,61 @@ impl Tenant {
         self.turn(|k| k.metas_offset = secs)
     }
 
+    /// Whether an edit ends the paging of a document's blocks (1770022). Where it does
+    /// not, later pages show the edited document. Default: false.
+    pub fn edits_end_pages(&self, yes: bool) -> &Self {
+        self.turn(|k| k.edits_end_pages = yes)
+    }
+
+    /// Bytes of cells above which a reply is refused (90221). Default: 10 MB, as the
+    /// service has it.
+    pub fn values_limit(&self, bytes: usize) -> &Self {
+        self.turn(|k| k.values_limit = bytes)
+    }
+
+    /// Bytes of records above which a reply is refused (1254030). Default: none, since
+    /// no page tells the number.
+    pub fn records_limit(&self, bytes: usize) -> &Self {
+        self.turn(|k| k.records_limit = bytes)
+    }
+
+    /// How many replies a list of comments shows of each. Default: 20; no page tells
+    /// the number.
+    pub fn inline_replies(&self, count: usize) -> &Self {
+        self.turn(|k| k.inline_replies = count)
+    }
+
+    /// Whether reading the records of a base with advanced permissions fails for those
+    /// without a role (1254302). Default: false: it succeeds and shows none.
+    pub fn strangers_fail(&self, yes: bool) -> &Self {
+        self.turn(|k| k.strangers_fail = yes)
+    }
+
+    /// Says how an image or attachment can be had.
+    ///
+    /// # Panics
+    /// Where the token is none of a media.
+    pub fn media_rule(&self, token: &str, rule: MediaRule) -> &Self {
+        let mut state = self.lock();
+        let Some(ids::Id::Media(id)) = state.find(token) else { panic!("no media: {token}") };
+        state.medias[id as usize].rule = rule;
+        drop(state);
+        self
+    }
+
+    /// A user's `open_id`.
+    pub fn open_id(&self, user: &str) -> String {
+        let user = self.user(user);
+        self.lock().users[user as usize].open_id.clone()
+    }
+
+    /// Whether the app may see a user in the address book. Default: yes.
+    pub fn visible(&self, user: &str, yes: bool) -> &Self {
+        let user = self.user(user);
+        self.lock().users[user as usize].invisible = !yes;
+        self
+    }
+
     /// How long every reply takes. Default: no time.
     pub fn latency(&self, time: Duration) -> &Self {
         self.turn(|k| k.latency_millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
@@ -302,7 +358,7 @@ impl Tenant {
 
     /// How many calls were refused for coming too often, whatever the HTTP status.
     pub fn rate_limited(&self) -> usize {
-        let codes = [99_991_400, 1_061_045];
+        let codes = [99_991_400, 1_061_045, 1_254_290];
         self.lock().log.calls.iter().filter(|call| codes.contains(&call.code)).count()
     }
 

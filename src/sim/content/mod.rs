@@ -9,20 +9,22 @@ mod docx;
 mod ooxml;
 mod pdf;
 mod pptx;
+mod records;
 mod samples;
 mod xlsx;
 
 use bytes::Bytes;
 
 pub use blob::Blob;
-pub use samples::sample;
+pub use records::{EVERY_TYPE, Place, made_table, property, record, ui_type};
+pub use samples::{picture, sample};
 
 use super::ids::{Dice, scramble};
 use super::state::{Content, ObjId, State, Tab};
 use crate::model::ObjType;
 
 /// A table: rows of cells.
-type Rows = Vec<Vec<String>>;
+pub type Rows = Vec<Vec<String>>;
 
 /// What an uploaded file holds.
 pub fn uploaded(state: &State, id: ObjId) -> Blob {
@@ -72,8 +74,17 @@ fn sentence(dice: &mut Dice) -> String {
     format!("{} {} (#{})", ZH[dice.below(6)], EN[dice.below(6)], dice.below(10_000))
 }
 
-/// Cells of one sheet or table. What a test wrote stands in the first one.
-fn rows(state: &State, id: ObjId, number: usize, tab: &Tab) -> Rows {
+/// Cells of one sheet or table, as exports print them. Lines that a test wrote stand in
+/// the first one.
+pub fn rows(state: &State, id: ObjId, number: usize, tab: &Tab) -> Rows {
+    if let Some(extra) = state.extras.get(&id) {
+        if let Some(cells) = extra.cells.get(&tab.id) {
+            return cells.iter().map(|row| row.iter().map(super::cells::text).collect()).collect();
+        }
+        if let Some(table) = extra.tables.get(&tab.id) {
+            return records::printed(state, table, id, &tab.id);
+        }
+    }
     if let (0, Content::Text(text)) = (number, &state.obj(id).content) {
         return text.lines().map(|l| l.split(['\t', ',']).map(str::to_owned).collect()).collect();
     }
@@ -153,6 +164,8 @@ pub fn mime(name: &str) -> &'static str {
         "pdf" => "application/pdf",
         "png" => "image/png",
         "jpg" | "jpeg" => "image/jpeg",
+        "gif" => "image/gif",
+        "svg" => "image/svg+xml",
         "txt" | "md" => "text/plain",
         "csv" => "text/csv",
         "zip" => "application/zip",

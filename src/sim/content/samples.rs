@@ -22,6 +22,12 @@ pub fn sample(name: &str) -> Bytes {
     Bytes::from(bytes)
 }
 
+/// A picture whose colour is made from a seed.
+pub fn picture(seed: u64) -> Bytes {
+    let [r, g, b, ..] = super::super::ids::scramble(seed).to_le_bytes();
+    Bytes::from(png(48, 32, [r, g, b]))
+}
+
 /// A picture of one colour (W3C "Portable Network Graphics"), not compressed.
 fn png(width: u32, height: u32, rgb: [u8; 3]) -> Vec<u8> {
     let mut raw = Vec::new();

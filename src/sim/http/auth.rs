@@ -76,6 +76,13 @@ pub fn admit(
     scopes::check(state, who, granted, endpoint.scopes)
 }
 
+/// True where the call's token has one of these scopes.
+pub fn is_open(state: &State, request: &Req<'_>, wanted: &'static [&'static str]) -> bool {
+    let token = bearer(request.headers).and_then(|token| state.tokens.get(token));
+    let granted = token.map_or(&Scopes::All, |token| &token.scopes);
+    scopes::check(state, request.caller(), granted, wanted).is_ok()
+}
+
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }

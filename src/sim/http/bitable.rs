@@ -8,7 +8,7 @@ use super::page;
 use super::{Reply, Req};
 use crate::model::ObjType;
 
-fn find(state: &State, request: &Req<'_>) -> Result<ObjId, Reply> {
+pub fn find(state: &State, request: &Req<'_>) -> Result<ObjId, Reply> {
     let found = state.find_obj(request.params[0]);
     let found = found.filter(|id| state.obj(*id).ty == ObjType::Bitable);
     let id = found.filter(|id| state.obj_alive(*id));
@@ -28,7 +28,7 @@ pub fn app(state: &mut State, request: &Req<'_>) -> Reply {
             "app_token": state.obj_token(id),
             "name": state.obj(id).title,
             "revision": state.obj(id).revision,
-            "is_advanced": false,
+            "is_advanced": state.extras.get(&id).is_some_and(|extra| extra.members.is_some()),
             "time_zone": "Asia/Shanghai",
         }})),
         Err(reply) => reply,
@@ -49,10 +49,12 @@ pub fn tables(state: &mut State, request: &Req<'_>) -> Reply {
     let Some(page) = page::cut(tabs.len(), size, request.query("page_token"), &seal) else {
         return Reply::error(400, 1_254_002, "Fail");
     };
-    let revision = state.obj(id).revision;
     let items: Vec<Value> = tabs[page.from..page.to]
         .iter()
-        .map(|tab| json!({"table_id": tab.id, "revision": revision, "name": tab.title}))
+        .map(|tab| {
+            let revision = state.table(id, &tab.id).map_or(1, |table| table.revision);
+            json!({"table_id": tab.id, "revision": revision, "name": tab.title})
+        })
         .collect();
     Reply::data(json!({
         "items": items,

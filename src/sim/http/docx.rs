@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::super::content;
 use super::super::ids::{self, Id};
 use super::super::look;
-use super::super::state::{ObjId, State};
+use super::super::state::{Content, ObjId, State};
+use super::super::write::run;
 use super::page;
 use super::{Reply, Req};
 use crate::model::ObjType;
@@ -58,7 +59,9 @@ pub fn blocks(state: &mut State, request: &Req<'_>) -> Reply {
         return Reply::error(400, 1_770_021, "too old document");
     }
     let blocks = all_blocks(state, id);
-    paged(&blocks, request, &format!("blocks {id} {}", state.obj(id).revision))
+    let strict = state.knobs.edits_end_pages;
+    let revision = if strict { state.obj(id).revision } else { 0 };
+    paged(&blocks, request, &format!("blocks {id} {revision}"))
 }
 
 /// `GET /docx/v1/documents/:document_id/blocks/:block_id`
@@ -134,16 +137,19 @@ fn paged(blocks: &[Value], request: &Req<'_>, seal: &str) -> Reply {
 }
 
 /// Blocks of a document in preorder: those that a fixture gave, or the page, a
-/// paragraph a line of text, and an image block for each image.
+/// paragraph a line of text, an image block for each image, and what was written.
 fn all_blocks(state: &State, id: ObjId) -> Vec<Value> {
     let extra = state.extras.get(&id);
     if let Some(blocks) = extra.and_then(|e| e.blocks.as_deref()).and_then(Value::as_array) {
         return blocks.clone();
     }
     let token = state.obj_token(id);
-    let run = |text: &str| json!({"text_run": {"content": text, "text_element_style": {}}});
     let mut rest: Vec<Value> = Vec::new();
-    for (n, line) in content::text(state, id).iter().enumerate() {
+    let body = extra.map(|e| e.body.as_slice()).unwrap_or_default();
+    // Whoever writes blocks wants no text made up beside them.
+    let made = matches!(state.obj(id).content, Content::Made);
+    let text = if made && !body.is_empty() { Vec::new() } else { content::text(state, id) };
+    for (n, line) in text.iter().enumerate() {
         let block_id = format!("doxcn{:022}", ids::scramble((u64::from(id) << 20) + n as u64));
         rest.push(json!({
             "block_id": block_id, "parent_id": token, "block_type": 2,
@@ -157,7 +163,9 @@ fn all_blocks(state: &State, id: ObjId) -> Vec<Value> {
             "image": {"token": ids::token(Id::Media(*media), "media"), "width": 64, "height": 64, "align": 2},
         }));
     }
-    let names: Vec<&Value> = rest.iter().map(|block| &block["block_id"]).collect();
+    rest.extend_from_slice(body);
+    let top = |block: &&Value| block["parent_id"] == token.as_str();
+    let names: Vec<&Value> = rest.iter().filter(top).map(|block| &block["block_id"]).collect();
     let page = json!({
         "block_id": token, "parent_id": "", "block_type": 1, "children": names,
         "page": {"style": {"align": 1}, "elements": [run(&state.obj(id).title)]},

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use http::header;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::content::{self, Blob};
 use super::super::ids::{self, Id};
-use super::super::state::State;
+use super::super::state::{Media, MediaRule, State};
 use super::{Body, Reply, Req};
 use crate::model::ObjType;
 
@@ -54,7 +54,48 @@ pub fn media(state: &mut State, request: &Req<'_>) -> Reply {
     if !state.may_read_obj(request.caller(), media.obj) {
         return Reply::error(403, 1_061_004, "forbidden.");
     }
-    send(Blob::Bytes(media.bytes.clone()), &media.name.clone(), None, request)
+    match access(state, media, request.params[0], request) {
+        Access::Yes => {
+            let etag =
+                state.knobs.etags.then(|| format!("\"{:016x}\"", ids::scramble(u64::from(id))));
+            send(Blob::Bytes(media.bytes.clone()), &media.name.clone(), etag, request)
+        }
+        // The page: 400 where a base with advanced permissions is addressed without it.
+        Access::NeedsExtra => Reply::error(400, 1_061_004, "forbidden."),
+        Access::No => Reply::error(403, 1_061_004, "forbidden."),
+    }
+}
+
+enum Access {
+    Yes,
+    NeedsExtra,
+    No,
+}
+
+fn access(state: &State, media: &Media, token: &str, request: &Req<'_>) -> Access {
+    let advanced = state.extras.get(&media.obj).is_some_and(|extra| extra.members.is_some());
+    match media.rule {
+        MediaRule::LinkOnly | MediaRule::Forbidden => Access::No,
+        MediaRule::Open if !(advanced && media.table.is_some()) => Access::Yes,
+        _ if opens(request.query("extra"), media, token) => Access::Yes,
+        _ => Access::NeedsExtra,
+    }
+}
+
+/// True where `extra` names the table, and in the long form the file in a record.
+fn opens(extra: Option<&str>, media: &Media, token: &str) -> bool {
+    let Some(extra) = extra.and_then(|text| serde_json::from_str::<Value>(text).ok()) else {
+        return false;
+    };
+    let perm = &extra["bitablePerm"];
+    let right_table = match &media.table {
+        Some(table) => perm["tableId"] == table.as_str(),
+        None => perm["tableId"].is_string(),
+    };
+    let of_fields = perm["attachments"].as_object().into_iter().flat_map(|fields| fields.values());
+    let of_records = of_fields.filter_map(Value::as_object).flat_map(|records| records.values());
+    let mut tokens = of_records.filter_map(Value::as_array).flatten();
+    right_table && (perm["rev"].is_number() || tokens.any(|known| known == token))
 }
 
 /// `GET /drive/v1/medias/batch_get_tmp_download_url`
@@ -74,8 +115,12 @@ pub fn tmp_urls(state: &mut State, request: &Req<'_>) -> Reply {
     for token in tokens {
         // The page: tokens that are unknown or unreadable are just missing.
         let Some(Id::Media(id)) = state.find(token) else { continue };
-        let obj = state.medias[id as usize].obj;
-        if !state.obj_alive(obj) || !state.may_read_obj(request.caller(), obj) {
+        let media = &state.medias[id as usize];
+        let by_link = media.rule == MediaRule::LinkOnly
+            || matches!(access(state, media, token, request), Access::Yes);
+        let readable =
+            state.obj_alive(media.obj) && state.may_read_obj(request.caller(), media.obj);
+        if !readable || !by_link {
             continue;
         }
         let signature = format!("{:016x}", ids::scramble(state.next() ^ 0xF11E));

@@ -7,9 +7,12 @@
 mod application;
 pub mod auth;
 mod bitable;
+mod board;
 mod body;
 mod clock;
+mod comments;
 pub mod consent;
+mod contact;
 pub mod device;
 mod docx;
 mod download;
@@ -19,10 +22,12 @@ mod html;
 mod metas;
 pub mod oauth;
 mod page;
+mod records;
 mod registration;
 mod scopes;
 mod sheets;
 mod table;
+mod values;
 mod wiki;
 
 use std::sync::{Arc, Mutex};

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::super::look;
 use super::super::state::{ObjId, State};
-use super::{Reply, Req};
+use super::{Reply, Req, values};
 use crate::model::ObjType;
 
-fn find(state: &State, request: &Req<'_>, old: bool) -> Result<ObjId, Reply> {
+pub fn find(state: &State, request: &Req<'_>, old: bool) -> Result<ObjId, Reply> {
     // The older calls have codes of their own.
     let code = |new, older| if old { older } else { new };
     let found = state.find_obj(request.params[0]);
@@ -58,9 +58,10 @@ pub fn query(state: &mut State, request: &Req<'_>) -> Reply {
                 "resource_type": if tab.cells { "sheet" } else { "bitable" },
             });
             if tab.cells {
+                let (rows, columns) = grid(state, id, &tab.id);
                 sheet["grid_properties"] = json!({
                     "frozen_row_count": 0, "frozen_column_count": 0,
-                    "row_count": 200, "column_count": 20,
+                    "row_count": rows, "column_count": columns,
                 });
             }
             sheet
@@ -81,9 +82,10 @@ pub fn metainfo(state: &mut State, request: &Req<'_>) -> Reply {
         .iter()
         .enumerate()
         .map(|(n, tab)| {
+            let (rows, columns) = grid(state, id, &tab.id);
             let mut sheet = json!({
-                "sheetId": tab.id, "title": tab.title, "index": n, "rowCount": 200,
-                "columnCount": 20, "frozenRowCount": 0, "frozenColCount": 0,
+                "sheetId": tab.id, "title": tab.title, "index": n, "rowCount": rows,
+                "columnCount": columns, "frozenRowCount": 0, "frozenColCount": 0,
             });
             if !tab.cells {
                 sheet["blockInfo"] = json!({
@@ -105,4 +107,9 @@ pub fn metainfo(state: &mut State, request: &Req<'_>) -> Reply {
         },
         "sheets": sheets,
     }))
+}
+
+/// Rows and columns of a sheet.
+fn grid(state: &State, id: ObjId, sheet: &str) -> (usize, usize) {
+    values::grid(&values::cells(state, id, sheet).unwrap_or_default())
 }

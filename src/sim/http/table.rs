@@ -7,8 +7,8 @@ use super::super::quota::Limit;
 use super::super::scopes;
 use super::super::state::State;
 use super::{
-    Reply, Req, application, auth, bitable, clock, consent, device, docx, download, drive, export,
-    metas, oauth, registration, sheets, wiki,
+    Reply, Req, application, auth, bitable, board, clock, comments, consent, contact, device, docx,
+    download, drive, export, metas, oauth, records, registration, sheets, values, wiki,
 };
 
 /// What answers a call.
@@ -162,6 +162,63 @@ pub fn endpoints() -> Vec<Endpoint> {
             .opened_by(scopes::BASE),
         get("/bitable/v1/apps/:app_token/tables", Either, Limit::second(20), bitable::tables)
             .opened_by(scopes::BASE_TABLES),
+        get(
+            "/sheets/v2/spreadsheets/:spreadsheet_token/values/:range",
+            Either,
+            Limit::second(100),
+            values::one,
+        )
+        .opened_by(scopes::SHEETS),
+        get(
+            "/sheets/v2/spreadsheets/:spreadsheet_token/values_batch_get",
+            Either,
+            Limit::second(100),
+            values::batch,
+        )
+        .opened_by(scopes::SHEETS),
+        get(
+            "/bitable/v1/apps/:app_token/tables/:table_id/fields",
+            Either,
+            Limit::second(20),
+            records::fields,
+        )
+        .opened_by(scopes::BASE_FIELDS),
+        get(
+            "/bitable/v1/apps/:app_token/tables/:table_id/views",
+            Either,
+            Limit::second(20),
+            records::views,
+        )
+        .opened_by(scopes::BASE_VIEWS),
+        post(
+            "/bitable/v1/apps/:app_token/tables/:table_id/records/search",
+            Either,
+            Limit::second(20),
+            records::search,
+        )
+        .opened_by(scopes::BASE_RECORDS),
+        get("/drive/v1/files/:file_token/comments", Either, Limit::tier4(), comments::list)
+            .opened_by(scopes::COMMENTS),
+        get(
+            "/drive/v1/files/:file_token/comments/:comment_id/replies",
+            Either,
+            Limit::minute(100),
+            comments::replies,
+        )
+        .opened_by(scopes::REPLIES),
+        get("/board/v1/whiteboards/:whiteboard_id/nodes", Either, Limit::second(10), board::nodes)
+            .opened_by(scopes::BOARDS),
+        get(
+            "/board/v1/whiteboards/:whiteboard_id/download_as_image",
+            Either,
+            Limit::second(50),
+            board::image,
+        )
+        .opened_by(scopes::BOARDS),
+        get("/board/v1/whiteboards/:whiteboard_id/theme", Either, Limit::minute(20), board::theme)
+            .opened_by(scopes::BOARDS),
+        get("/contact/v3/users/batch", Either, Limit::tier4(), contact::batch)
+            .opened_by(scopes::CONTACT),
         get("/sim/clock", Nothing, Limit::second(1_000_000), clock::show),
         post("/sim/clock", Nothing, Limit::second(1_000_000), clock::jump),
         get("/sim/media/:signature", Nothing, Limit::second(1_000_000), download::signed),
