@@ -8,11 +8,13 @@ use super::error::Identity;
 ///
 /// `scopes`: those that the reply names, any one of which opens the call.
 pub(super) fn hint(means: &Meaning, identity: Identity, scopes: &[String]) -> Option<String> {
-    use Identity::{App, Login, Nobody, User};
+    use Identity::{App, LinkHolder, Login, Nobody, User};
     if let Some(step) = means.step {
         return Some(step.to_owned());
     }
     let text = match (means.kind, identity) {
+        // Another link is the program's business.
+        (_, LinkHolder) => return None,
         (Kind::Token | Kind::Login, User) => {
             "the token in FEISHU_USER_ACCESS_TOKEN is expired or of the wrong kind: set a new \
              one, or unset it and log in once: feishu-mirror auth login"
@@ -66,6 +68,7 @@ pub(super) fn hint(means: &Meaning, identity: Identity, scopes: &[String]) -> Op
         (
             Kind::Throttled
             | Kind::Busy
+            | Kind::NotReady
             | Kind::Gone
             | Kind::Unsupported
             | Kind::Refused

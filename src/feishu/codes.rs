@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Throttled,
     /// May pass.
     Busy,
+    /// Will pass, but not within a second.
+    NotReady,
     /// Renew the token and try once more.
     Token,
     /// A person has to log in.
@@ -38,7 +40,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn class(self) -> Class {
         match self {
-            Self::Throttled | Self::Busy => Class::Transient,
+            Self::Throttled | Self::Busy | Self::NotReady => Class::Transient,
             Self::Token | Self::Login | Self::Credentials => Class::Login,
             Self::AppScope | Self::UserScope | Self::Config | Self::Ip => Class::Config,
             Self::Budget => Class::Budget,
@@ -135,6 +137,10 @@ const DOCX: &str = "docs: docx-v1/document/get";
 const SHEETS2: &str = "docs: sheets/v2/spreadsheets/metainfo";
 const SHEETS3: &str = "docs: sheets-v3/spreadsheet-sheet/query";
 const BITABLE: &str = "docs: bitable-v1/app-table/list";
+const RECORDS: &str = "docs: bitable-v1/app-table-record/search";
+const VALUES: &str = "docs: sheets/v2/spreadsheets/values";
+const BLOCKS: &str = "docs: docx-v1/document-block/list";
+const COMMENTS: &str = "docs: CommentAPI/list";
 const BOARD: &str = "docs: board-v1/whiteboard-node/list";
 const SEARCH: &str = "docs: search-v2/doc_wiki/search";
 
@@ -191,13 +197,16 @@ const CODES: &[Code] = &[
     code(1_254_036, Kind::Busy, "the base is still being copied", BITABLE),
     code(1_254_200, Kind::Busy, "internal error of the service", BITABLE),
     code(1_254_291, Kind::Busy, "write conflict", BITABLE),
-    code(1_254_607, Kind::Busy, "the base's data is not ready", BITABLE),
+    code(1_254_607, Kind::NotReady, "the base's data is not ready", BITABLE),
     code(1_255_001, Kind::Busy, "internal error of the service", BITABLE),
     code(1_255_002, Kind::Busy, "internal error of the service", BITABLE),
     code(1_255_003, Kind::Busy, "internal error of the service", BITABLE),
     code(1_255_004, Kind::Busy, "internal error of the service", BITABLE),
     code(1_255_005, Kind::Busy, "internal error of the service", BITABLE),
     code(1_255_040, Kind::Busy, "the base took too long", BITABLE),
+    code(1_069_301, Kind::Busy, "internal error of the service", COMMENTS),
+    code(1_069_399, Kind::Busy, "internal error of the service", COMMENTS),
+    code(2_891_001, Kind::Busy, "internal error of the service", BOARD),
     // Tokens and credentials.
     code(99_991_663, Kind::Token, "the app token was not accepted", GENERIC),
     code(99_991_664, Kind::Token, "the app token was not accepted", GENERIC),
@@ -209,6 +218,7 @@ const CODES: &[Code] = &[
     code(20_013, Kind::Token, "the app token was not accepted", GENERIC),
     code(20_014, Kind::Token, "the app token was not accepted", GENERIC),
     code(1_061_005, Kind::Token, "the access token was not accepted", DRIVE),
+    code(2_890_004, Kind::Token, "the access token was not accepted", BOARD),
     code(1_069_701, Kind::Token, "the access token was not accepted", METAS),
     code(99_991_641, Kind::Login, "the login has expired", GENERIC),
     code(99_991_642, Kind::Login, "the login has expired", GENERIC),
@@ -281,6 +291,7 @@ const CODES: &[Code] = &[
     code(1_254_304, Kind::Forbidden, "no permission", BITABLE),
     code(1_254_701, Kind::Forbidden, "no permission", BITABLE),
     code(2_890_005, Kind::Forbidden, "no permission", BOARD),
+    code(1_069_303, Kind::Forbidden, "no permission", COMMENTS),
     code(970_003, Kind::Forbidden, "no permission", METAS),
     // Not there (any more).
     code(90_214, Kind::Gone, "the spreadsheet does not exist", SHEETS2),
@@ -300,8 +311,24 @@ const CODES: &[Code] = &[
     code(1_254_041, Kind::Gone, "the table does not exist", BITABLE),
     code(1_254_702, Kind::Gone, "the base does not exist", BITABLE),
     code(2_890_003, Kind::Gone, "the whiteboard does not exist", BOARD),
+    code(90_211, Kind::Gone, "the sheet does not exist", VALUES),
+    code(90_215, Kind::Gone, "the sheet does not exist", VALUES),
+    code(1_310_215, Kind::Gone, "the sheet does not exist", SHEETS3),
+    code(1_254_042, Kind::Gone, "the view does not exist", RECORDS),
+    code(1_254_043, Kind::Gone, "the record does not exist", RECORDS),
+    code(1_254_044, Kind::Gone, "the field does not exist", RECORDS),
+    code(1_254_045, Kind::Gone, "the field does not exist", RECORDS),
+    code(1_069_304, Kind::Gone, "the document was deleted", COMMENTS),
+    code(1_069_305, Kind::Gone, "the document does not exist", COMMENTS),
+    code(1_069_307, Kind::Gone, "the comment does not exist", COMMENTS),
+    code(99_992_351, Kind::Gone, "the user is unknown, or not visible to the app", GENERIC),
     code(970_005, Kind::Gone, "it does not exist", METAS),
     // What cannot be had.
+    code(90_221, Kind::Refused, "the cells are too many for one reply", VALUES),
+    code(1_254_030, Kind::Refused, "the records are too large for one reply", RECORDS),
+    code(1_254_130, Kind::Refused, "a cell is too large", RECORDS),
+    code(1_770_021, Kind::Refused, "the revision is too old", BLOCKS),
+    code(1_770_022, Kind::Refused, "the page token is no longer good", BLOCKS),
     code(1_770_033, Kind::Refused, "the document's text is too large for one reply", DOCX),
     code(2_889_925, Kind::Refused, "the document's text is too large for one reply", "docs: docs-v1/content/get"),
     code(1_069_918, Kind::Unsupported, "there is no such export for this type", EXPORT),

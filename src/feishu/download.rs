@@ -42,7 +42,8 @@ impl Client {
     /// [`Class::Gone`] where the product has died (10 minutes after the export ended):
     /// export again.
     pub async fn download_export(&self, file_token: &str) -> Result<Body, ApiError> {
-        self.download(PRODUCT, file_token, None).await
+        let path = [file_token];
+        self.download(Call::new(PRODUCT, &path), None).await
     }
 
     /// An uploaded file, whole or a range of it (end exclusive).
@@ -55,17 +56,16 @@ impl Client {
         token: &str,
         range: Option<Range<u64>>,
     ) -> Result<Body, ApiError> {
-        self.download(FILE, token, range).await
+        let path = [token];
+        self.download(Call::new(FILE, &path), range).await
     }
 
-    async fn download(
+    /// What a call brings, whole or a range of it.
+    pub(super) async fn download(
         &self,
-        endpoint: Endpoint,
-        token: &str,
+        mut call: Call<'_>,
         range: Option<Range<u64>>,
     ) -> Result<Body, ApiError> {
-        let path = [token];
-        let mut call = Call::new(endpoint, &path);
         let range = range.filter(|range| !range.is_empty());
         call.expect = range.clone().map_or(Expect::Whole, Expect::Part);
         match self.inner.exchange(&call, &Content { range }).await? {
@@ -78,7 +78,7 @@ impl Client {
                     Answer::Body(body) => Ok(body),
                     Answer::NoSuchRange => Err(ApiError::local(
                         Class::Unexpected,
-                        endpoint.name(),
+                        call.endpoint.name(),
                         "HTTP 416 to a call without a range",
                     )),
                 }
@@ -133,6 +133,7 @@ impl Reader for Content {
                         offset: total,
                         total: Some(total),
                         etag: strong_etag(headers),
+                        content_type: media_type(headers),
                         stream: stream::empty().boxed(),
                     }),
                     _ => Answer::NoSuchRange,
@@ -187,7 +188,8 @@ impl Reader for Content {
             bandwidth: Arc::clone(&inner.bandwidth),
             slot: Some(slot),
         };
-        Ok(Answer::Body(Body { offset, total, etag: strong_etag(headers), stream: body.stream() }))
+        let (etag, content_type) = (strong_etag(headers), media_type(headers));
+        Ok(Answer::Body(Body { offset, total, etag, content_type, stream: body.stream() }))
     }
 }
 
@@ -319,8 +321,14 @@ fn content_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 pub(super) fn has_type(headers: &HeaderMap, wanted: &str) -> bool {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(wanted)
+    media_type(headers).is_some_and(|ty| ty == wanted)
+}
+
+/// `Content-Type` without its parameters, in small letters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let ty = value.split(';').next()?.trim().to_ascii_lowercase();
+    (!ty.is_empty()).then_some(ty)
 }
 
 /// A weak one (`W/"…"`) says nothing about single bytes.

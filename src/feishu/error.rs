@@ -12,6 +12,9 @@ use super::codes::{self, Kind, Meaning, TOO_LARGE_FOR_ONE_REPLY};
 use super::retry::Signal;
 use crate::model::change::Failure;
 
+/// Data that is being prepared takes a while (docs: bitable-v1 error codes, 1254607).
+const NOT_READY: Duration = Duration::from_secs(5);
+
 /// What an error tells the engine to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -100,13 +103,15 @@ pub(super) enum Identity {
     User,
     /// A user who logged in.
     Login,
+    /// Whoever has a temporary link, at another host than the API's.
+    LinkHolder,
 }
 
 impl Identity {
     /// For people, after "does not take".
     pub(super) fn token_kind(self) -> &'static str {
         match self {
-            Self::Nobody => "this token",
+            Self::Nobody | Self::LinkHolder => "this token",
             Self::App => "an app's token",
             Self::User | Self::Login => "a user's token",
         }
@@ -201,6 +206,7 @@ impl Refusal<'_> {
         let signal = match kind {
             Kind::Throttled => Signal::Throttled { reset: self.reset.max(self.retry_after) },
             Kind::Busy => Signal::Failed { after: self.retry_after },
+            Kind::NotReady => Signal::Failed { after: self.retry_after.max(Some(NOT_READY)) },
             Kind::Token => Signal::BadToken,
             _ => Signal::Final,
         };
@@ -208,9 +214,24 @@ impl Refusal<'_> {
     }
 
     fn means(&self) -> Meaning {
+        // Another host's codes are not those of the table.
+        if self.identity == Identity::LinkHolder {
+            return self.by_status_of_a_link();
+        }
         let by_code = self.code.and_then(codes::of_code);
         let by_word = || self.word.and_then(codes::of_word);
         by_code.or_else(by_word).unwrap_or_else(|| self.by_status())
+    }
+
+    fn by_status_of_a_link(&self) -> Meaning {
+        let (kind, text) = match self.status {
+            429 => (Kind::Throttled, "too many requests"),
+            408 | 500.. => (Kind::Busy, "the service failed"),
+            400 | 401 | 403 => (Kind::Forbidden, "the link is not accepted: it may be too old"),
+            404 | 410 => (Kind::Gone, "what the link led to is gone"),
+            _ => (Kind::Bug, "the service refused the call"),
+        };
+        Meaning { kind, text, step: None }
     }
 
     fn by_status(&self) -> Meaning {

@@ -1,20 +1,28 @@
 //! The client of the Feishu Open API: one send path, a file per API family.
 //!
-//! A family's file (`drive`, `wiki`, `metas`, `revision`, `export`, `download`) knows
+//! A family's file (`drive`, `wiki`, `docx`, `bitable`, `media` …) knows
 //! the shape of its endpoints and hands a call to `transport`, the only place that
 //! sends: it takes the class's turn in `quota`, adds the `token`, and lets `retry` and
 //! the table in [`error`] decide what a reply means. [`network`] is the real network.
 
 mod advice;
+mod bitable;
+mod board;
 mod call;
 mod codes;
+mod comments;
 mod console;
+mod contact;
+#[cfg(test)]
+mod content_tests;
+mod docx;
 mod download;
 mod drive;
 pub mod error;
 mod export;
 #[cfg(test)]
 mod fake;
+mod media;
 mod metas;
 pub mod network;
 pub mod oauth;
@@ -24,6 +32,7 @@ pub mod raw;
 mod reply;
 mod retry;
 mod revision;
+mod sheets;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -41,8 +50,13 @@ use http::{Request, Response};
 
 use crate::clock::Clock;
 use crate::model::account::Domain;
+pub use bitable::{Base, Field, Record, RecordPage, Records, Table, View};
+pub use comments::{Comment, CommentReply};
 pub use console::{AppInfo, AppScope, UserInfo};
+pub use docx::Blocks;
 pub use error::{ApiError, Class};
+pub use media::{MediaLink, media_extra};
+pub use sheets::{Render, Sheet, SheetValues};
 
 /// A reply's body as it arrives.
 pub type ByteStream = BoxStream<'static, Result<Bytes, SendError>>;
@@ -161,6 +175,9 @@ pub struct Body {
     pub total: Option<u64>,
     /// A strong `ETag`, where there was one.
     pub etag: Option<String>,
+    /// As in `image/png`, where the server said it; a file's name decides it there, so
+    /// the bytes know better.
+    pub content_type: Option<String>,
     /// The bytes; ends with an error where fewer came than were promised.
     pub stream: BoxStream<'static, Result<Bytes, ApiError>>,
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::call::Call;
 use super::error::{ApiError, Class};
+use super::quota::Endpoint;
 use super::transport::Inner;
 use super::{Listed, wire};
 
@@ -25,6 +26,7 @@ pub(super) struct Page<T> {
     items: Vec<T>,
     has_more: bool,
     next: Option<String>,
+    total: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +41,8 @@ struct RawPage<T> {
     /// Only Drive's listing calls it so (docs: drive-v1/file/list).
     #[serde(default, deserialize_with = "wire::text")]
     next_page_token: Option<String>,
+    #[serde(default, deserialize_with = "wire::number")]
+    total: Option<i64>,
 }
 
 impl<T> TryFrom<RawPage<T>> for Page<T> {
@@ -52,6 +56,7 @@ impl<T> TryFrom<RawPage<T>> for Page<T> {
             items: raw.items.unwrap_or_default(),
             has_more: raw.has_more.unwrap_or(false),
             next: raw.next_page_token.or(raw.page_token),
+            total: raw.total,
         })
     }
 }
@@ -72,48 +77,116 @@ impl Inner {
         W: DeserializeOwned + Send,
         T: Send,
     {
-        let name = first.endpoint.name();
-        let broken = |what: &str| ApiError::local(Class::Transient, name, what);
-        let mut call = first.clone();
         let mut listed = Listed { items: Vec::new(), seen_secs: 0 };
-        let mut pages = 0u64;
-        let (mut repeats, mut barren) = (0, 0);
         let mut known: HashSet<String> = HashSet::new();
-        let mut cursors: HashSet<String> = HashSet::new();
-        loop {
-            let (page, seen_secs) = self.call::<Page<W>>(&call).await?;
-            if pages == 0 {
-                listed.seen_secs = seen_secs;
+        let mut paged = Paged::default();
+        while let Some(page) = paged.next::<W>(self, first).await? {
+            if paged.pages() == 1 {
+                listed.seen_secs = page.seen_secs;
             }
-            pages += 1;
             let before = listed.items.len();
             for item in page.items.into_iter().map(&convert) {
                 if known.insert(key(&item).to_owned()) {
                     listed.items.push(item);
                 }
             }
-            if !page.has_more {
-                return Ok(listed);
+            paged.note(first, listed.items.len() > before)?;
+        }
+        Ok(listed)
+    }
+}
+
+/// How far a listing came, page by page: of the pages before, only their tokens are kept.
+#[derive(Default)]
+pub(super) struct Paged {
+    /// The token of the next page.
+    token: Option<String>,
+    /// Tokens so far.
+    seen: HashSet<String>,
+    /// Pages that came.
+    pages: u64,
+    /// The last ones that brought nothing new.
+    barren: u32,
+    ended: bool,
+}
+
+/// A page as [`Paged`] hands it out.
+pub(super) struct PageOf<T> {
+    pub(super) items: Vec<T>,
+    /// Items of the whole listing, where the service counts them.
+    pub(super) total: Option<i64>,
+    /// The server's clock, seconds since 1970.
+    pub(super) seen_secs: i64,
+}
+
+impl Paged {
+    /// The next page of what `first` begins; `None` after the last one. After an error,
+    /// and where it is dropped on the way, the same page is asked for again.
+    pub(super) async fn next<T: DeserializeOwned + Send>(
+        &mut self,
+        inner: &Inner,
+        first: &Call<'_>,
+    ) -> Result<Option<PageOf<T>>, ApiError> {
+        if self.ended {
+            return Ok(None);
+        }
+        let mut call = first.clone();
+        if let Some(token) = &self.token {
+            call = call.query("page_token", token);
+        }
+        let mut repeats = 0;
+        let mut items = Vec::new();
+        loop {
+            let (page, seen_secs) = inner.call::<Page<T>>(&call).await?;
+            // A page that is asked for again may come back empty: the fullest one counts.
+            if page.items.len() >= items.len() {
+                items = page.items;
             }
-            // Filtering by permission comes after paging, so an empty page in the
-            // middle is normal (docs: wiki-v2/space/list).
-            barren = if listed.items.len() == before { barren + 1 } else { 0 };
-            if barren > MAX_BARREN_PAGES {
-                return Err(broken("the listing goes on and on with nothing new in it"));
-            }
-            let Some(next) = page.next else {
-                repeats += 1;
-                if repeats > REPEATS {
-                    return Err(broken("the listing says that there is more, but not where"));
+            match (page.has_more, page.next) {
+                (false, _) => self.ended = true,
+                (true, Some(next)) => {
+                    if !self.seen.insert(next.clone()) {
+                        let what = "the listing runs in a circle: a page token came twice";
+                        return Err(broken(first.endpoint, what));
+                    }
+                    self.token = Some(next);
                 }
-                continue;
-            };
-            repeats = 0;
-            if !cursors.insert(next.clone()) {
-                return Err(broken("the listing runs in a circle: a page token came twice"));
+                (true, None) if repeats < REPEATS => {
+                    repeats += 1;
+                    continue;
+                }
+                (true, None) => {
+                    return Err(broken(
+                        first.endpoint,
+                        "the listing says that there is more, but not where",
+                    ));
+                }
             }
-            call.query = first.query.clone();
-            call = call.query("page_token", next);
+            self.pages += 1;
+            return Ok(Some(PageOf { items, total: page.total, seen_secs }));
         }
     }
+
+    /// Pages that came.
+    pub(super) fn pages(&self) -> u64 {
+        self.pages
+    }
+
+    /// Notes whether a page brought anything new. Filtering by permission comes after
+    /// paging, so an empty page in the middle is normal (docs: wiki-v2/space/list), but
+    /// not a thousand of them.
+    pub(super) fn note(&mut self, first: &Call<'_>, anything_new: bool) -> Result<(), ApiError> {
+        self.barren = if anything_new { 0 } else { self.barren + 1 };
+        if self.barren > MAX_BARREN_PAGES {
+            return Err(broken(
+                first.endpoint,
+                "the listing goes on and on with nothing new in it",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn broken(endpoint: Endpoint, what: &str) -> ApiError {
+    ApiError::local(Class::Transient, endpoint.name(), what)
 }

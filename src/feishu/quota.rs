@@ -81,6 +81,8 @@ const TABLE: &[Row] = &[
     row("GET /open-apis/drive/v1/files/:file_token/download", DOWNLOADS),
     row("GET /open-apis/drive/v1/medias/:file_token/download", DOWNLOADS),
     row("GET /open-apis/drive/v1/medias/batch_get_tmp_download_url", DOWNLOADS),
+    // Another host's; no page says how often.
+    row(LINK, UNPUBLISHED),
     row("POST /open-apis/drive/v1/export_tasks", TIER_3),
     row("GET /open-apis/drive/v1/export_tasks/:ticket", TIER_3),
     row("GET /open-apis/drive/v1/export_tasks/file/:file_token/download", TIER_3),
@@ -116,6 +118,9 @@ const TABLE: &[Row] = &[
     row(OTHER, UNPUBLISHED),
 ];
 
+/// No endpoint's name: content behind a temporary link.
+const LINK: &str = "GET (temporary link)";
+
 /// No endpoint's name: the class of all that have no row of their own.
 const OTHER: &str = "ANY /open-apis/**";
 
@@ -126,6 +131,9 @@ pub(super) struct Endpoint(usize);
 impl Endpoint {
     /// The class of endpoints without a row of their own.
     pub(super) const OTHER: Self = Self::named(OTHER);
+
+    /// The class of temporary links, at another host than the API's.
+    pub(super) const LINK: Self = Self::named(LINK);
 
     /// The row for a method and a path with values in it, else [`Self::OTHER`]. A row
     /// that spells the path out comes before one with names in it.

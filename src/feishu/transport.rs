@@ -190,7 +190,11 @@ impl Inner {
         reader: &R,
     ) -> Result<R::Out, ApiError> {
         let endpoint = call.endpoint;
-        let identity = if call.signed { self.identity() } else { Identity::Nobody };
+        let identity = match (call.signed, endpoint) {
+            (true, _) => self.identity(),
+            (false, Endpoint::LINK) => Identity::LinkHolder,
+            (false, _) => Identity::Nobody,
+        };
         let mut history = History::default();
         let mut refused: Option<SecretString> = None;
         loop {
