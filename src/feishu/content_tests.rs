@@ -1,6 +1,5 @@
 //! Stories of content, against the simulated tenant: what is read, and in how many calls.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;

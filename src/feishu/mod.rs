@@ -32,6 +32,8 @@ pub mod raw;
 mod reply;
 mod retry;
 mod revision;
+#[cfg(test)]
+mod shape_tests;
 mod sheets;
 #[cfg(test)]
 mod tests;

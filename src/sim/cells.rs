@@ -43,8 +43,12 @@ impl Item {
         let obj = self.obj(&state);
         let id = state.tab_named(obj, tab);
         let row = |row: &Value| row.as_array().expect("a row is an array of cells").clone();
-        let rows = rows.as_array().expect("an array of rows").iter().map(row).collect();
-        state.extras.entry(obj).or_default().cells.insert(id, rows);
+        let rows = rows.as_array().expect("an array of rows").iter().map(row);
+        let mut rows: Vec<Vec<Value>> = rows.collect();
+        let cells = state.extras.entry(obj).or_default().cells.entry(id).or_default();
+        // Emptying cells takes no row out of the grid.
+        rows.resize(rows.len().max(cells.len()), Vec::new());
+        *cells = rows;
     }
 
     /// Id of a sheet or a table.
@@ -114,7 +118,7 @@ pub fn shown(cell: &Value, render: Render) -> Value {
 }
 
 /// A cell as text, for exports.
-pub fn text(cell: &Value) -> String {
+fn text(cell: &Value) -> String {
     match shown(cell, Render::Formatted) {
         Value::Null => String::new(),
         Value::String(text) => text,
@@ -122,4 +126,14 @@ pub fn text(cell: &Value) -> String {
         Value::Object(part) => part.get("text").map(text).unwrap_or_default(),
         other => other.to_string(),
     }
+}
+
+/// Rows as exports print them: without the empty ones at the end.
+pub fn printed(rows: &[Vec<Value>]) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(text).collect()).collect();
+    while rows.last().is_some_and(|row| row.iter().all(String::is_empty)) {
+        rows.pop();
+    }
+    rows
 }

@@ -79,7 +79,7 @@ fn sentence(dice: &mut Dice) -> String {
 pub fn rows(state: &State, id: ObjId, number: usize, tab: &Tab) -> Rows {
     if let Some(extra) = state.extras.get(&id) {
         if let Some(cells) = extra.cells.get(&tab.id) {
-            return cells.iter().map(|row| row.iter().map(super::cells::text).collect()).collect();
+            return super::cells::printed(cells);
         }
         if let Some(table) = extra.tables.get(&tab.id) {
             return records::printed(state, table, id, &tab.id);

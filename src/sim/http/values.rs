@@ -137,7 +137,7 @@ fn parse(area: &str, height: usize, width: usize) -> Option<(Range<usize>, Range
     let ((left, top), (right, bottom)) = (corner(first)?, corner(last)?);
     let (top, bottom) = (top.unwrap_or(1), bottom.unwrap_or(height));
     let fits = top >= 1 && top <= bottom && left <= right && bottom <= height && right < width;
-    fits.then_some((top - 1..bottom, left..right + 1))
+    fits.then(|| (top - 1..bottom, left..right + 1))
 }
 
 /// `B12` as column (from 0) and row (from 1), `B` as a column alone.

@@ -4,6 +4,7 @@ mod console;
 mod content;
 mod device;
 mod gateway;
+mod inside;
 mod oauth;
 mod places;
 mod renewal;
