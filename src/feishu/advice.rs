@@ -13,8 +13,6 @@ pub(super) fn hint(means: &Meaning, identity: Identity, scopes: &[String]) -> Op
         return Some(step.to_owned());
     }
     let text = match (means.kind, identity) {
-        // Another link is the program's business.
-        (_, LinkHolder) => return None,
         (Kind::Token | Kind::Login, User) => {
             "the token in FEISHU_USER_ACCESS_TOKEN is expired or of the wrong kind: set a new \
              one, or unset it and log in once: feishu-mirror auth login"
@@ -75,7 +73,9 @@ pub(super) fn hint(means: &Meaning, identity: Identity, scopes: &[String]) -> Op
             | Kind::TooLarge
             | Kind::Bug,
             _,
-        ) => return None,
+        )
+        // Another link is the program's business.
+        | (_, LinkHolder) => return None,
     };
     Some(text)
 }

@@ -142,14 +142,14 @@ struct RawField {
 /// docs: bitable-v1/app-table-view/list
 #[derive(Deserialize)]
 struct RawView {
-    #[serde(deserialize_with = "wire::token")]
-    view_id: String,
-    #[serde(default, deserialize_with = "wire::text")]
-    view_name: Option<String>,
-    #[serde(default, deserialize_with = "wire::text")]
-    view_type: Option<String>,
-    #[serde(default, deserialize_with = "wire::text")]
-    view_public_level: Option<String>,
+    #[serde(rename = "view_id", deserialize_with = "wire::token")]
+    id: String,
+    #[serde(default, rename = "view_name", deserialize_with = "wire::text")]
+    name: Option<String>,
+    #[serde(default, rename = "view_type", deserialize_with = "wire::text")]
+    ty: Option<String>,
+    #[serde(default, rename = "view_public_level", deserialize_with = "wire::text")]
+    public_level: Option<String>,
 }
 
 impl Client {
@@ -215,10 +215,10 @@ impl Client {
         let call =
             Call::new(VIEWS, &path).query("page_size", "100").query("user_id_type", "open_id");
         let convert = |raw: RawView| View {
-            id: raw.view_id,
-            name: raw.view_name.unwrap_or_default(),
-            ty: raw.view_type.unwrap_or_default(),
-            public_level: raw.view_public_level,
+            id: raw.id,
+            name: raw.name.unwrap_or_default(),
+            ty: raw.ty.unwrap_or_default(),
+            public_level: raw.public_level,
         };
         Ok(self.inner.list(&call, convert, |view| &view.id).await?.items)
     }

@@ -135,6 +135,23 @@ async fn a_written_document_comes_as_a_tree_of_blocks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn blocks_of_a_tests_own_can_be_edited() {
+    let tenant = tenant();
+    let doc = tenant.root().docx("Page").paragraph("old");
+    let client = client(&tenant);
+    doc.edit_blocks(json!([{"block_id": "p", "parent_id": "", "block_type": 1, "page": {}}]));
+    doc.append(json!({"block_type": 34, "quote_container": {},
+        "children": [{"block_type": 22, "divider": {}}]}));
+    let blocks = client.list_blocks(&doc.token()).await.unwrap();
+    assert_eq!(
+        (kinds(&blocks).join(" "), blocks.revision),
+        ("page quote_container divider".to_owned(), 3)
+    );
+    assert_eq!(blocks.items[0]["children"], json!([blocks.items[1]["block_id"]]));
+    assert_eq!(blocks.items[1]["parent_id"], "p");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_document_is_of_one_revision() {
     let tenant = tenant();
     let doc = tenant.root().docx("Long").text(&"line\n".repeat(1200));

@@ -6,6 +6,7 @@ use super::fake::{Fake, bytes_reply, json_reply};
 use super::*;
 use crate::model::{ObjType, Object};
 
+#[expect(clippy::needless_pass_by_value, reason = "called with `json!` throughout")]
 fn data(data: serde_json::Value) -> fake::Scripted {
     json_reply(json!({"code": 0, "data": data}))
 }

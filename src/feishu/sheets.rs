@@ -87,14 +87,14 @@ struct Grid {
 
 #[derive(Deserialize)]
 struct Merge {
-    #[serde(default, deserialize_with = "wire::number")]
-    start_row_index: Option<i64>,
-    #[serde(default, deserialize_with = "wire::number")]
-    end_row_index: Option<i64>,
-    #[serde(default, deserialize_with = "wire::number")]
-    start_column_index: Option<i64>,
-    #[serde(default, deserialize_with = "wire::number")]
-    end_column_index: Option<i64>,
+    #[serde(default, rename = "start_row_index", deserialize_with = "wire::number")]
+    top: Option<i64>,
+    #[serde(default, rename = "end_row_index", deserialize_with = "wire::number")]
+    bottom: Option<i64>,
+    #[serde(default, rename = "start_column_index", deserialize_with = "wire::number")]
+    left: Option<i64>,
+    #[serde(default, rename = "end_column_index", deserialize_with = "wire::number")]
+    right: Option<i64>,
 }
 
 impl Merge {
@@ -105,8 +105,8 @@ impl Merge {
             let (from, to) = (u32::try_from(from?).ok()?, u32::try_from(to?).ok()?);
             (from <= to).then(|| from..to.saturating_add(1))
         };
-        let rows = range(self.start_row_index, self.end_row_index)?;
-        Some((rows, range(self.start_column_index, self.end_column_index)?))
+        let rows = range(self.top, self.bottom)?;
+        Some((rows, range(self.left, self.right)?))
     }
 }
 

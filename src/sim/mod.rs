@@ -34,6 +34,7 @@ mod fixture;
 mod generate;
 mod http;
 mod ids;
+mod knobs;
 mod log;
 mod logins;
 mod look;

@@ -17,6 +17,7 @@ use super::boards::Whiteboard;
 use super::comments::Comment;
 use super::faults::Faults;
 use super::ids::Id;
+use super::knobs::Knobs;
 use super::log::Log;
 use super::logins::{Logins, UserStanding};
 use super::permit::Grants;
@@ -218,65 +219,6 @@ pub struct Token {
     pub scopes: Scopes,
     /// The grant that it was made for, by index; it ends with it.
     pub grant: Option<usize>,
-}
-
-/// Switches that tests turn.
-#[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches")]
-pub struct Knobs {
-    /// The app reads all that the users own.
-    pub app_sees_everything: bool,
-    /// Presentations can be exported.
-    pub slides_export: bool,
-    /// Mind maps can be exported to PDF (the service's pages list no such export).
-    pub mindnote_export: bool,
-    /// Every export of one revision has other bytes.
-    pub unstable_exports: bool,
-    /// Downloads carry an `ETag`.
-    pub etags: bool,
-    /// Node listings begin with an empty page that has more.
-    pub wiki_empty_pages: bool,
-    /// A download without `Range` above this many bytes is refused.
-    pub plain_get_limit: Option<u64>,
-    /// Milliseconds an export takes, whatever its type; `None`: by type.
-    pub export_millis: Option<i64>,
-    /// Seconds by which metadata in bulk shows other edit times than listings do.
-    pub metas_offset: i64,
-    /// Milliseconds every reply takes.
-    pub latency_millis: u64,
-    /// Page tokens of blocks are refused once the document was edited.
-    pub edits_end_pages: bool,
-    /// Bytes of cells above which a reply is refused.
-    pub values_limit: usize,
-    /// Bytes of records above which a reply is refused.
-    pub records_limit: usize,
-    /// Replies that a list of comments shows of each.
-    pub inline_replies: usize,
-    /// Reading the records of a base with advanced permissions fails for strangers; else
-    /// it succeeds and shows none.
-    pub strangers_fail: bool,
-}
-
-impl Default for Knobs {
-    fn default() -> Self {
-        Self {
-            app_sees_everything: true,
-            slides_export: true,
-            mindnote_export: false,
-            unstable_exports: false,
-            etags: true,
-            wiki_empty_pages: false,
-            plain_get_limit: None,
-            export_millis: None,
-            metas_offset: 0,
-            latency_millis: 0,
-            edits_end_pages: false,
-            values_limit: 10 << 20,
-            records_limit: usize::MAX,
-            inline_replies: 20,
-            strangers_fail: false,
-        }
-    }
 }
 
 /// Everything.

@@ -14,8 +14,7 @@ use super::logins::{ACCESS_SECS, UserStanding};
 use super::quota::Quotas;
 use super::scopes::Scopes;
 use super::state::{
-    Content, Knobs, MediaRule, Obj, Parent, Place, Space, SpaceId, State, Token, User, UserId,
-    index,
+    Content, MediaRule, Obj, Parent, Place, Space, SpaceId, State, Token, User, UserId, index,
 };
 use super::transport::InProcess;
 use super::{APP_ID, APP_SECRET, USER_TOKEN, http};
@@ -191,90 +190,7 @@ impl Tenant {
         }
     }
 
-    // Switches.
-
-    fn turn(&self, change: impl FnOnce(&mut Knobs)) -> &Self {
-        change(&mut self.lock().knobs);
-        self
-    }
-
-    /// Whether the app reads all that users own. The service shows an app only what was
-    /// shared with it; this stands for a tenant that shared everything. Default: true.
-    pub fn app_sees_everything(&self, yes: bool) -> &Self {
-        self.turn(|k| k.app_sees_everything = yes)
-    }
-
-    /// Whether presentations can be exported. Default: true.
-    pub fn exports_slides(&self, yes: bool) -> &Self {
-        self.turn(|k| k.slides_export = yes)
-    }
-
-    /// Whether mind maps can be exported. Default: false, as the service has it.
-    pub fn exports_mindnotes(&self, yes: bool) -> &Self {
-        self.turn(|k| k.mindnote_export = yes)
-    }
-
-    /// Whether each export of one revision has other bytes. Default: false.
-    pub fn unstable_exports(&self, yes: bool) -> &Self {
-        self.turn(|k| k.unstable_exports = yes)
-    }
-
-    /// How long every export takes; `None`: by type, 0.8 to 4 s.
-    pub fn exports_take(&self, time: Option<Duration>) -> &Self {
-        let millis = time.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX / 4));
-        self.turn(|k| k.export_millis = millis)
-    }
-
-    /// Whether file downloads carry a strong `ETag`. Default: true.
-    pub fn etags(&self, yes: bool) -> &Self {
-        self.turn(|k| k.etags = yes)
-    }
-
-    /// Whether node listings begin with an empty page that has more. Default: false.
-    pub fn wiki_empty_pages(&self, yes: bool) -> &Self {
-        self.turn(|k| k.wiki_empty_pages = yes)
-    }
-
-    /// Above so many bytes, a download without `Range` is refused. Default: never.
-    pub fn plain_get_limit(&self, bytes: Option<u64>) -> &Self {
-        self.turn(|k| k.plain_get_limit = bytes)
-    }
-
-    /// By how many seconds the edit times of `metas/batch_query` differ from those of
-    /// listings: different services keep them. Default: 0.
-    pub fn metas_offset(&self, secs: i64) -> &Self {
-        self.turn(|k| k.metas_offset = secs)
-    }
-
-    /// Whether an edit ends the paging of a document's blocks (1770022). Where it does
-    /// not, later pages show the edited document. Default: false.
-    pub fn edits_end_pages(&self, yes: bool) -> &Self {
-        self.turn(|k| k.edits_end_pages = yes)
-    }
-
-    /// Bytes of cells above which a reply is refused (90221). Default: 10 MB, as the
-    /// service has it.
-    pub fn values_limit(&self, bytes: usize) -> &Self {
-        self.turn(|k| k.values_limit = bytes)
-    }
-
-    /// Bytes of records above which a reply is refused (1254030). Default: none, since
-    /// no page tells the number.
-    pub fn records_limit(&self, bytes: usize) -> &Self {
-        self.turn(|k| k.records_limit = bytes)
-    }
-
-    /// How many replies a list of comments shows of each. Default: 20; no page tells
-    /// the number.
-    pub fn inline_replies(&self, count: usize) -> &Self {
-        self.turn(|k| k.inline_replies = count)
-    }
-
-    /// Whether reading the records of a base with advanced permissions fails for those
-    /// without a role (1254302). Default: false: it succeeds and shows none.
-    pub fn strangers_fail(&self, yes: bool) -> &Self {
-        self.turn(|k| k.strangers_fail = yes)
-    }
+    // Users, medias, limits.
 
     /// Says how an image or attachment can be had.
     ///
@@ -299,11 +215,6 @@ impl Tenant {
         let user = self.user(user);
         self.lock().users[user as usize].invisible = !yes;
         self
-    }
-
-    /// How long every reply takes. Default: no time.
-    pub fn latency(&self, time: Duration) -> &Self {
-        self.turn(|k| k.latency_millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 
     /// Other limits from now on. Default: [`Quotas::official`].

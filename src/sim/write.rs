@@ -9,6 +9,9 @@
 //! let image = doc.picture("a.png", bytes, Some("Figure 1"));
 //! ```
 
+use std::fmt::Write as _;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
@@ -30,8 +33,26 @@ impl Item {
     pub fn put(&self, block: Value) -> String {
         let mut state = self.tenant.lock();
         let obj = self.obj(&state);
-        let page = state.obj_token(obj);
-        append(&mut state, obj, &page, block)
+        let token = state.obj_token(obj);
+        let extra = state.extras.entry(obj).or_default();
+        let Some(given) = extra.blocks.clone() else {
+            return append(&mut state, obj, &token, block);
+        };
+        // The document has blocks of a test's own: the new ones join them.
+        let from = extra.body.len();
+        let page = given[0]["block_id"].as_str().unwrap_or(&token).to_owned();
+        let id = append(&mut state, obj, &page, block);
+        let extra = state.extras.entry(obj).or_default();
+        let mut all = given.as_array().cloned().unwrap_or_default();
+        let mut names =
+            all.first().and_then(|p| p["children"].as_array().cloned()).unwrap_or_default();
+        names.push(id.as_str().into());
+        if let Some(page) = all.first_mut() {
+            page["children"] = names.into();
+        }
+        all.extend(extra.body.split_off(from));
+        extra.blocks = Some(Arc::new(all.into()));
+        id
     }
 
     /// Appends a heading of level 1 to 9.
@@ -191,7 +212,7 @@ pub(super) fn append(state: &mut State, obj: ObjId, parent: &str, mut block: Val
     id
 }
 
-/// docs: docx-v1/document-block, "mention_doc".
+/// docs: docx-v1/document-block, `mention_doc`.
 fn type_number(word: &str) -> u32 {
     match word {
         "doc" => 1,
@@ -213,7 +234,7 @@ fn encoded(url: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

@@ -46,7 +46,7 @@ async fn an_attachment_of_a_base_with_advanced_permissions_needs_its_extra() {
     assert!(client.download_media(&token, Some(&long.to_string()), None).await.is_ok());
     let wrong = json!({"bitablePerm": {"tableId": "tblOther", "rev": 1}}).to_string();
     assert!(client.download_media(&token, Some(&wrong), None).await.is_err());
-    assert!(client.get_media_links(&[token.clone()], None).await.unwrap().is_empty());
+    assert!(client.get_media_links(std::slice::from_ref(&token), None).await.unwrap().is_empty());
     assert_eq!(client.get_media_links(&[token], Some(&extra)).await.unwrap().len(), 1);
 }
 
