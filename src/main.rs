@@ -80,7 +80,9 @@ fn clock() -> Clock {
     let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
     let there = digits.parse().expect("the tenant's time is a number");
     let there = jiff::Timestamp::from_millisecond(there).expect("the tenant's time is a time");
-    Clock::system().ahead_by(there.duration_since(jiff::Timestamp::now()))
+    let lead = feishu_mirror::clock::Lead::default();
+    lead.grow(there.duration_since(jiff::Timestamp::now()));
+    Clock::system().ahead_by(&lead)
 }
 
 /// The first Ctrl-C (or SIGTERM) asks for a clean stop, the second one ends at once.

@@ -19,7 +19,7 @@ use feishu_mirror::commands::Host;
 use feishu_mirror::disk::Faults;
 use feishu_mirror::feishu::oauth::Grant;
 use feishu_mirror::feishu::{ByteStream, HttpSend, SendError, UserInfo};
-use feishu_mirror::sim::{APP_ID, APP_SECRET, Tenant};
+use feishu_mirror::sim::{APP_ID, APP_SECRET, Tenant, USER_TOKEN};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,7 @@ impl Mirror {
     pub fn with(tenant: &Tenant, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let vars = BTreeMap::from([
-            ("FEISHU_USER_ACCESS_TOKEN".to_owned(), "u-demo".to_owned()),
+            ("FEISHU_USER_ACCESS_TOKEN".to_owned(), USER_TOKEN.to_owned()),
             ("FEISHU_MIRROR_HOME".to_owned(), folder.path().join("home").display().to_string()),
         ]);
         let mirror = Self {
@@ -119,13 +119,16 @@ impl Mirror {
             name: user.to_owned(),
             open_id: given.open_id,
             union_id: None,
-            tenant_key: Some(given.tenant_key),
+            tenant_key: Some("tenant_demo".to_owned()),
         };
         let grant = Grant {
             access_token: given.access_token.into(),
             expires_in: given.expires_in,
+            refresh_expires_in: given
+                .refresh_token
+                .as_ref()
+                .map(|_| given.refresh_token_expires_in),
             refresh_token: given.refresh_token.map(Into::into),
-            refresh_expires_in: given.refresh_expires_in,
             scope: given.scope,
         };
         let now_secs = self.tenant.clock().now_secs();
