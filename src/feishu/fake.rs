@@ -1,7 +1,10 @@
 //! A scripted [`HttpSend`] for the tests of the client: replies in the order given,
-//! every request remembered. The token call is answered by itself.
+//! every request remembered. The app's token call is answered by itself. Every secret
+//! that a test sends or receives contains [`CANARY`].
 
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,11 +12,15 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{ByteStream, Client, Credentials, HttpSend, SendError, Settings};
+use super::{ByteStream, Client, Credentials, HttpSend, SendError, Settings, TokenSource};
 use crate::clock::Clock;
+
+/// No error may show it.
+pub(super) const CANARY: &str = "h0shP0wer";
 
 const TOKEN_PATH: &str = "/open-apis/auth/v3/tenant_access_token/internal";
 
@@ -69,6 +76,8 @@ impl Scripted {
 enum Script {
     Reply(Scripted),
     Refused,
+    /// The request arrives, the reply never does.
+    Lost,
     Silent,
 }
 
@@ -85,17 +94,74 @@ struct State {
     seen: Mutex<Vec<Seen>>,
 }
 
+/// A request as it was sent.
 #[derive(Clone)]
-struct Seen {
-    line: String,
-    headers: http::HeaderMap,
-    body: Bytes,
+pub(super) struct Seen {
+    /// `METHOD /path?query`.
+    pub(super) line: String,
+    /// `https://host`.
+    pub(super) host: String,
+    pub(super) headers: http::HeaderMap,
+    pub(super) body: Bytes,
     at: Instant,
+}
+
+impl Seen {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    /// Fields of a form, in order.
+    pub(super) fn form(&self) -> Vec<(String, String)> {
+        assert_eq!(self.header("content-type"), Some("application/x-www-form-urlencoded"));
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
+    }
+
+    pub(super) fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/json; charset=utf-8"));
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+/// A source that hands out `u-1…`, `u-2…`: the next one where the present one is
+/// refused. Every question is counted.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    pub(super) asked: AtomicUsize,
+    pub(super) renewals: AtomicUsize,
+    /// How long a renewal takes.
+    pub(super) takes: Duration,
+    pub(super) now: tokio::sync::Mutex<usize>,
+}
+
+impl Source {
+    pub(super) fn token_of(number: usize) -> String {
+        format!("u-{number}-{CANARY}-token")
+    }
+}
+
+impl TokenSource for Source {
+    fn token<'a>(
+        &'a self,
+        _oauth: super::oauth::OAuth<'a>,
+        refused: Option<&'a SecretString>,
+    ) -> BoxFuture<'a, Result<SecretString, super::ApiError>> {
+        Box::pin(async move {
+            self.asked.fetch_add(1, Relaxed);
+            let mut now = self.now.lock().await;
+            if refused.is_some_and(|token| token.expose_secret() == Self::token_of(*now)) {
+                tokio::time::sleep(self.takes).await;
+                *now += 1;
+                self.renewals.fetch_add(1, Relaxed);
+            }
+            Ok(Self::token_of(*now).into())
+        })
+    }
 }
 
 impl Fake {
     pub(super) fn app() -> Self {
-        let app_secret = "hush-hush".into();
+        let app_secret = format!("hush-hush-{CANARY}").into();
         Self::with(Credentials::App { app_id: "cli_x".to_owned(), app_secret })
     }
 
@@ -103,9 +169,18 @@ impl Fake {
         Self::with(Credentials::User("u-users-own-token-x".into()))
     }
 
+    pub(super) fn login(source: &Arc<Source>) -> Self {
+        Self::with(Credentials::Login(Arc::clone(source) as Arc<dyn TokenSource>))
+    }
+
+    pub(super) fn nobody() -> Self {
+        Self::with(Credentials::Nobody)
+    }
+
     fn with(credentials: Credentials) -> Self {
         let settings = Settings {
-            domain: crate::config::values::domain("https://open.example").unwrap(),
+            domain: crate::config::values::domain("https://open.example,https://accounts.example")
+                .unwrap(),
             credentials,
             quota_share: 1.0,
             concurrency: 8,
@@ -129,6 +204,10 @@ impl Fake {
 
     pub(super) fn push_refused(&self) {
         self.state.script.lock().unwrap().push_back(Script::Refused);
+    }
+
+    pub(super) fn push_lost(&self) {
+        self.state.script.lock().unwrap().push_back(Script::Lost);
     }
 
     pub(super) fn push_silence(&self) {
@@ -166,7 +245,8 @@ impl Fake {
         self.state.script.lock().unwrap().len()
     }
 
-    fn seen(&self) -> Vec<Seen> {
+    /// Every request so far.
+    pub(super) fn seen(&self) -> Vec<Seen> {
         self.state.seen.lock().unwrap().clone()
     }
 }
@@ -180,6 +260,11 @@ impl HttpSend for State {
         let is_token = target == TOKEN_PATH;
         self.seen.lock().unwrap().push(Seen {
             line: format!("{} {target}", request.method()),
+            host: format!(
+                "{}://{}",
+                request.uri().scheme_str().unwrap(),
+                request.uri().authority().unwrap()
+            ),
             headers: request.headers().clone(),
             body: request.body().clone(),
             at: Instant::now(),
@@ -204,6 +289,10 @@ impl HttpSend for State {
                 Script::Refused => {
                     let message = "connection refused".to_owned();
                     return Err(SendError { message, connect: true });
+                }
+                Script::Lost => {
+                    let message = "reset by peer".to_owned();
+                    return Err(SendError { message, connect: false });
                 }
                 Script::Silent => std::future::pending().await,
             };

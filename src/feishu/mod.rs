@@ -27,6 +27,8 @@ mod revision;
 #[cfg(test)]
 mod tests;
 mod token;
+#[cfg(test)]
+mod token_tests;
 mod transport;
 mod wiki;
 mod wire;

@@ -12,10 +12,10 @@ use super::{Listed, wire};
 
 /// How often a page that promises more without saying how to get it is asked for again
 /// (client: larksuite/cli, skill lark-drive-files-list).
-const REPEATS: u32 = 3;
+pub(super) const REPEATS: u32 = 3;
 
 /// So many pages in a row without anything new end a listing that never would.
-const MAX_BARREN_PAGES: u32 = 1000;
+pub(super) const MAX_BARREN_PAGES: u32 = 1000;
 
 /// One page. A reply that has neither items nor `has_more` is no page: taken for an
 /// empty one, it would make a whole folder look deleted.

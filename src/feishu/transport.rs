@@ -32,7 +32,7 @@ use super::{ByteStream, Credentials, HttpSend, SendError, Settings};
 use crate::clock::Clock;
 
 /// A JSON reply larger than this is none of ours.
-const MAX_JSON_BYTES: usize = 64 << 20;
+pub(super) const MAX_JSON_BYTES: usize = 64 << 20;
 
 /// What clones of a client share.
 pub(super) struct Inner {

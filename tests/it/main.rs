@@ -7,6 +7,7 @@ mod support;
 
 mod accounts;
 mod changes;
+mod doctor;
 mod formats;
 mod gone;
 mod identity;

@@ -116,7 +116,7 @@ impl Mirror {
     pub fn log_in(&self, profile: &str, user: &str) {
         let given = self.tenant.log_in(user);
         let user = UserInfo {
-            name: user.to_owned(),
+            name: given.name,
             open_id: given.open_id,
             union_id: None,
             tenant_key: Some("tenant_demo".to_owned()),
@@ -124,11 +124,8 @@ impl Mirror {
         let grant = Grant {
             access_token: given.access_token.into(),
             expires_in: given.expires_in,
-            refresh_expires_in: given
-                .refresh_token
-                .as_ref()
-                .map(|_| given.refresh_token_expires_in),
             refresh_token: given.refresh_token.map(Into::into),
+            refresh_expires_in: Some(given.refresh_token_expires_in),
             scope: given.scope,
         };
         let now_secs = self.tenant.clock().now_secs();
