@@ -334,3 +334,6 @@ fn remove(session: &Session, args: &ProfileRemove) -> Result<u8, Problem> {
     }
     Ok(DONE)
 }
+
+#[cfg(test)]
+mod tests;
