@@ -21,6 +21,7 @@ pub mod oauth;
 mod paging;
 mod quota;
 pub mod raw;
+mod reader;
 mod reply;
 mod retry;
 mod revision;
