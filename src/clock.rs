@@ -6,8 +6,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Tells the time. Cheap to clone.
 #[derive(Clone)]
@@ -25,9 +26,18 @@ impl Clock {
     pub fn from_tokio(start: Timestamp) -> Self {
         let origin = tokio::time::Instant::now();
         Self(Arc::new(move || {
-            let passed = jiff::SignedDuration::try_from(origin.elapsed())
-                .unwrap_or(jiff::SignedDuration::MAX);
+            let passed = SignedDuration::try_from(origin.elapsed()).unwrap_or(SignedDuration::MAX);
             start.saturating_add(passed).unwrap_or(Timestamp::MAX)
+        }))
+    }
+
+    /// A clock that shows what this one shows and `lead` on top, as it is at the time.
+    #[must_use]
+    pub fn ahead_by(self, lead: &Lead) -> Self {
+        let lead = lead.clone();
+        Self(Arc::new(move || {
+            let ahead = SignedDuration::from_micros(lead.0.load(Ordering::SeqCst));
+            self.now().saturating_add(ahead).unwrap_or(Timestamp::MAX)
         }))
     }
 
@@ -42,8 +52,39 @@ impl Clock {
     }
 }
 
+/// How far one clock runs ahead of another: none at first. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Lead(Arc<AtomicI64>);
+
+impl Lead {
+    /// From now on so much further ahead; less where `by` is negative.
+    pub fn grow(&self, by: SignedDuration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX / 4);
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Clock({})", self.now())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lead_moves_every_clock_made_with_it() {
+        let start: Timestamp = "2026-03-01T02:30:00Z".parse().unwrap();
+        let still = Clock(Arc::new(move || start));
+        let lead = Lead::default();
+        let (one, two) = (still.clone().ahead_by(&lead), still.clone().ahead_by(&lead));
+        assert_eq!(one.now(), start);
+        lead.grow(SignedDuration::from_hours(24));
+        assert_eq!(one.now().to_string(), "2026-03-02T02:30:00Z");
+        assert_eq!((one.now(), still.now()), (two.now(), start));
+        lead.grow(SignedDuration::from_hours(-25));
+        assert_eq!(one.now().to_string(), "2026-03-01T01:30:00Z");
     }
 }

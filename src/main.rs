@@ -43,7 +43,7 @@ fn host(interrupt: CancellationToken) -> Host {
     Host {
         vars,
         cwd: std::env::current_dir().unwrap_or_default(),
-        clock: Clock::system(),
+        clock: clock(),
         http: None,
         input: Box::new(io::BufReader::new(io::stdin())),
         input_is_terminal: io::stdin().is_terminal(),
@@ -54,6 +54,35 @@ fn host(interrupt: CancellationToken) -> Host {
         interrupt,
         faults: Faults::default(),
     }
+}
+
+/// The system's clock.
+#[cfg(not(feature = "test-hooks"))]
+fn clock() -> Clock {
+    Clock::system()
+}
+
+/// The system's clock, or the one of the simulated tenant that a test names, so that a
+/// year of nightly runs takes a minute.
+#[cfg(feature = "test-hooks")]
+fn clock() -> Clock {
+    use std::io::Read;
+    let Ok(url) = std::env::var("FEISHU_MIRROR_TEST_CLOCK") else { return Clock::system() };
+    let address = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+    let address = address.expect("FEISHU_MIRROR_TEST_CLOCK is a http address");
+    let mut stream = std::net::TcpStream::connect(address).expect("the tenant's clock answers");
+    let path = "/open-apis/sim/clock";
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+        .expect("the tenant's clock listens");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("the tenant's clock answers in text");
+    let digits = reply.split("\"now_millis\":").nth(1).expect("the tenant says its time");
+    let digits: String = digits.chars().take_while(char::is_ascii_digit).collect();
+    let there = digits.parse().expect("the tenant's time is a number");
+    let there = jiff::Timestamp::from_millisecond(there).expect("the tenant's time is a time");
+    let lead = feishu_mirror::clock::Lead::default();
+    lead.grow(there.duration_since(jiff::Timestamp::now()));
+    Clock::system().ahead_by(&lead)
 }
 
 /// The first Ctrl-C (or SIGTERM) asks for a clean stop, the second one ends at once.

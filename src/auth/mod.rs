@@ -13,9 +13,16 @@
 //! | --- | --- |
 //! | `profiles/<name>/profile.json` | app id, app secret, hosts, default user |
 //! | `profiles/<name>/users/<open_id>.json` | one user's tokens |
-//! | `profiles/<name>/users/<open_id>.lock` | held while they are renewed |
+//! | `profiles/<name>/users/<open_id>.lock` | held by one process while it changes or renews them |
 //! | `profiles/<name>/device/<hash>.json` | a device flow's first step |
+//! | `profiles/.lock` | held while a profile or the choice of one is changed; never during a call |
+//! | `profiles/.<id>.lock` | held together while logins change, alone while the folder moves or goes |
+//! | `profiles/.removed-…` | a profile being removed |
 //! | `active.json` | the active profile and the one before it |
+//!
+//! Locks are taken in this order: the profile's `.<id>.lock`, then the user's, or then
+//! `.lock`; nobody holds `.lock` and waits for another. Readers take none, since every
+//! file is replaced whole.
 //!
 //! Start at [`profiles::Profiles`] and [`renew::StoredLogin`].
 
@@ -25,6 +32,7 @@ pub mod device_flow;
 pub mod files;
 pub mod logins;
 pub mod loopback;
+pub mod page;
 pub mod pkce;
 pub mod profiles;
 pub mod renew;
@@ -64,6 +72,17 @@ pub enum AuthError {
         /// The mode that it should have.
         want: u32,
     },
+    /// A newer version of this program wrote it; it is left as it is.
+    #[error("{path} was written by a newer version of feishu-mirror (format {version})")]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its format.
+        version: u32,
+    },
+    /// What cannot name a profile, in words.
+    #[error("{0}")]
+    BadName(String),
     /// No such profile.
     #[error("there is no profile {name:?}")]
     NoProfile {
@@ -112,6 +131,10 @@ impl AuthError {
             Self::Open { path, want, .. } => {
                 format!("make it private, then run again: chmod {want:o} '{}'", path.display())
             }
+            Self::Newer { .. } => {
+                "update feishu-mirror, or set FEISHU_MIRROR_HOME to another folder".to_owned()
+            }
+            Self::BadName(_) => return None,
             Self::NoProfile { known, .. } if known.is_empty() => {
                 "make one: feishu-mirror profile add NAME --app-id cli_…".to_owned()
             }

@@ -1,81 +1,32 @@
-//! Which identity a run has, and with which credential. In this version both come
-//! from the environment.
+//! Whose calls they are: flags over environment over config over profile.
+//!
+//! The environment's app or token stands above a profile, but never together with the
+//! tokens of another app. A secret goes only to the hosts that it was stored with.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::Session;
-use super::exit::{LOGIN, Problem};
+use super::exit::{FAILED, LOGIN, Problem, USAGE};
+use crate::auth::AuthError;
 use crate::auth::logins::Login;
-use crate::auth::profiles::{Profile, Profiles};
-use crate::config::{Config, Identity};
+use crate::auth::profiles::{DEFAULT, Profile, Profiles};
+use crate::auth::renew::StoredLogin;
+use crate::config::{self, Config, ConfigError, Identity, Limits, values};
+use crate::feishu::network::Network;
 use crate::feishu::oauth::AppKey;
-use crate::feishu::{Client, Credentials};
+use crate::feishu::{Client, Credentials, HttpSend, Settings};
 use crate::model::account::Domain;
-use crate::model::source::{SourceKind, WikiScope};
 
 const TOKEN: &str = "FEISHU_USER_ACCESS_TOKEN";
 const APP_ID: &str = "FEISHU_APP_ID";
 const APP_SECRET: &str = "FEISHU_APP_SECRET";
+const PROFILE: &str = "FEISHU_MIRROR_PROFILE";
 
-/// The credential for this config; `auto` takes a user where one is there.
-///
-/// # Errors
-/// Exit 4, with what to set.
-pub fn credentials(
-    config: &Config,
-    vars: &BTreeMap<String, String>,
-) -> Result<Credentials, Problem> {
-    let set = |name: &str| vars.get(name).map(|text| text.trim()).filter(|text| !text.is_empty());
-    let (token, id, secret) = (set(TOKEN), set(APP_ID), set(APP_SECRET));
-    let as_user = match config.identity {
-        Identity::User => true,
-        Identity::App => false,
-        Identity::Auto => token.is_some(),
-    };
-    if as_user {
-        return token.map(|token| Credentials::User(SecretString::from(token))).ok_or_else(|| {
-            Problem::new(
-                LOGIN,
-                format!("no credential for identity = \"user\": {TOKEN} is not set"),
-            )
-            .hint(format!("set {TOKEN} to a user's access token (u-… or eyJ…)"))
-        });
-    }
-    match (id, secret) {
-        (Some(id), Some(secret)) => {
-            needs_no_user(config)?;
-            Ok(Credentials::App { app_id: id.to_owned(), app_secret: SecretString::from(secret) })
-        }
-        (Some(_), None) => {
-            Err(Problem::new(LOGIN, format!("{APP_ID} is set, but {APP_SECRET} is not"))
-                .hint("you find both in the developer console under Credentials (凭证与基础信息)"))
-        }
-        (None, Some(_)) => {
-            Err(Problem::new(LOGIN, format!("{APP_SECRET} is set, but {APP_ID} is not"))
-                .hint("you find both in the developer console under Credentials (凭证与基础信息)"))
-        }
-        (None, None) => Err(Problem::new(LOGIN, "no credential")
-            .hint(format!("set {APP_ID} and {APP_SECRET} of your app, or {TOKEN} of a user"))),
-    }
-}
-
-/// My library belongs to a user; an app has none.
-fn needs_no_user(config: &Config) -> Result<(), Problem> {
-    let personal = |kind: &SourceKind| *kind == SourceKind::Wiki(WikiScope::MyLibrary);
-    match config.sources.iter().find(|source| personal(&source.kind)) {
-        None => Ok(()),
-        Some(source) => Err(Problem::new(
-            LOGIN,
-            format!(
-                "source {:?} is a user's library (space = \"my_library\"), and there is no user",
-                source.name.as_str()
-            ),
-        )
-        .hint(format!("set {TOKEN}, or name a space that the app can see"))),
-    }
-}
+const CONSOLE: &str =
+    "you find both in the developer console under Credentials & Basic Info (凭证与基础信息)";
 
 /// Whose calls they are, resolved from flags, environment, config and profile.
 pub struct Account {
@@ -98,29 +49,48 @@ impl Account {
     }
 }
 
-/// Which profile counts, and what says so, for people ("--profile", "mirror.toml" …).
+/// Which profile counts, and what says so, for people.
 pub fn profile_name(
     session: &Session,
     config: Option<&Config>,
 ) -> Result<(String, &'static str), Problem> {
-    let _ = (session, config);
-    todo!()
+    if let Some(name) = &session.global.profile {
+        return Ok((name.clone(), "--profile"));
+    }
+    if let Some(name) = set(&session.vars, PROFILE) {
+        let name =
+            values::profile(name).map_err(|why| Problem::failed(format!("{PROFILE}: {why}")))?;
+        return Ok((name, PROFILE));
+    }
+    if let Some(name) = config.and_then(|config| config.profile.as_ref()) {
+        return Ok((name.clone(), "profile in the config"));
+    }
+    let Some(home) = config::home(&session.vars) else {
+        return Ok((DEFAULT.to_owned(), "the default"));
+    };
+    let active = Profiles::at(&session.cwd.join(home)).active()?;
+    let by = if active == DEFAULT { "the default" } else { "`profile use`" };
+    Ok((active, by))
 }
 
 /// The profiles of this user's home.
 pub fn profiles(session: &Session) -> Result<Profiles, Problem> {
-    let _ = session;
-    todo!()
+    let home = config::home(&session.vars).ok_or(AuthError::NoHome)?;
+    Ok(Profiles::at(&session.cwd.join(home)))
 }
 
-/// The config, where there is one: these commands work without. One that is wrong is an
-/// error.
+/// The config, where there is one: some commands work without. One that is wrong, or
+/// that was named and is not there, is an error.
 pub fn maybe_config(session: &Session) -> Result<Option<Config>, Problem> {
-    let _ = session;
-    todo!()
+    let named = session.global.config.as_deref();
+    match Config::load(named, &session.vars, &session.cwd) {
+        Ok(config) => Ok(Some(config)),
+        Err(ConfigError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(Problem::failed(error.to_string()).hint(error.hint())),
+    }
 }
 
-/// The account for a wanted identity.
+/// The account for a wanted identity. Makes no call.
 ///
 /// # Errors
 /// Exit 4 where there is no usable credential, 1 where things contradict each other,
@@ -130,8 +100,166 @@ pub fn resolve(
     config: Option<&Config>,
     want: Identity,
 ) -> Result<Account, Problem> {
-    let _ = (session, config, want);
-    todo!()
+    let found = Found::look(session, config)?;
+    let token = set(&session.vars, TOKEN);
+    if let (Some(token), true) = (token, want != Identity::App) {
+        if session.global.user.is_some() {
+            return Err(Problem::new(
+                USAGE,
+                format!("--user picks among stored logins, but {TOKEN} is set"),
+            )
+            .hint(format!("unset {TOKEN}, or leave --user out")));
+        }
+        let domain = found.domain(config)?;
+        let credentials = Credentials::User(SecretString::from(token));
+        return Ok(Account { domain, credentials, ..found.account() });
+    }
+    if want != Identity::App
+        && let Some(profile) = found.stored.as_ref()
+        && let Some(login) = profile.login(session.global.user.as_deref())?
+    {
+        let domain = found.domain(config)?;
+        // The secret in the environment, if there is one, is the newer one.
+        let app = found.app.clone().unwrap_or_else(|| profile.app.clone());
+        let profile = Profile { app, ..profile.clone() };
+        let ui = session.ui.clone();
+        let source = StoredLogin::open(&profile, &login.open_id, session.clock.clone())?
+            .telling(move |what| ui.warn(what));
+        let source = Arc::new(source);
+        session.keep(source.clone());
+        let credentials = Credentials::Login(source);
+        return Ok(Account { domain, credentials, login: Some(login), ..found.account() });
+    }
+    if want == Identity::User || session.global.user.is_some() {
+        return Err(found.nobody(session));
+    }
+    let Some(app) = found.app.clone() else { return Err(found.no_app()) };
+    let domain = found.domain(config)?;
+    let credentials = Credentials::App { app_id: app.id, app_secret: app.secret };
+    Ok(Account { domain, credentials, ..found.account() })
+}
+
+/// What there is to choose from.
+struct Found {
+    name: String,
+    /// The profile of that name.
+    profile: Option<Profile>,
+    /// The same, unless the environment names another app.
+    stored: Option<Profile>,
+    /// The app to work with.
+    app: Option<AppKey>,
+    env_id: Option<String>,
+    env_secret: bool,
+}
+
+impl Found {
+    fn look(session: &Session, config: Option<&Config>) -> Result<Self, Problem> {
+        let (name, by) = profile_name(session, config)?;
+        let profile = match config::home(&session.vars) {
+            None => None,
+            Some(home) if by == "--profile" => {
+                Some(Profiles::at(&session.cwd.join(home)).get(&name)?)
+            }
+            Some(home) => Profiles::at(&session.cwd.join(home)).open(&name)?,
+        };
+        let (id, secret) = (set(&session.vars, APP_ID), set(&session.vars, APP_SECRET));
+        let same_app = |profile: &&Profile| id.is_none_or(|id| id == profile.app.id);
+        let stored = profile.as_ref().filter(same_app).cloned();
+        let app = match (id, secret) {
+            (Some(id), Some(secret)) => {
+                Some(AppKey { id: id.to_owned(), secret: SecretString::from(secret) })
+            }
+            _ => stored.as_ref().map(|profile| profile.app.clone()),
+        };
+        let env_id = id.map(str::to_owned);
+        Ok(Self { name, profile, stored, app, env_id, env_secret: secret.is_some() })
+    }
+
+    fn account(&self) -> Account {
+        Account {
+            domain: Domain::feishu(),
+            credentials: Credentials::Nobody,
+            app: self.app.clone(),
+            profile: self.stored.clone(),
+            login: None,
+        }
+    }
+
+    /// The config's hosts, else the profile's, else Feishu's.
+    ///
+    /// # Errors
+    /// Where the config would send the profile's secrets to other hosts.
+    fn domain(&self, config: Option<&Config>) -> Result<Domain, Problem> {
+        let wanted = config.and_then(|config| config.domain.clone());
+        match (wanted, &self.stored) {
+            (Some(wanted), Some(profile)) if wanted != profile.domain => Err(Problem::new(
+                FAILED,
+                format!(
+                    "domain in [account] is {}, but profile {:?} is for {}: its secrets are sent \
+                     nowhere else",
+                    wanted.name(),
+                    self.name,
+                    profile.domain.name()
+                ),
+            )
+            .hint(format!(
+                "leave `domain` out, name another profile, or make one: feishu-mirror profile \
+                 add NAME --app-id cli_… --domain {}",
+                wanted.name()
+            ))),
+            (Some(wanted), _) => Ok(wanted),
+            (None, Some(profile)) => Ok(profile.domain.clone()),
+            (None, None) => Ok(Domain::feishu()),
+        }
+    }
+
+    /// No user is logged in.
+    fn nobody(&self, session: &Session) -> Problem {
+        let login = format!("feishu-mirror auth login --profile {}", self.name);
+        match (&self.profile, &self.env_id) {
+            (Some(profile), Some(id)) if *id != profile.app.id => Problem::new(
+                LOGIN,
+                format!(
+                    "{APP_ID} is {id}, but profile {:?} and its logins belong to the app {}",
+                    self.name, profile.app.id
+                ),
+            )
+            .hint(format!("unset {APP_ID}, or choose a profile of that app with --profile")),
+            (Some(_), _) => {
+                let who = session
+                    .global
+                    .user
+                    .as_deref()
+                    .map_or_else(|| "no user".to_owned(), |who| format!("no user called {who:?}"));
+                Problem::new(LOGIN, format!("{who} is logged in to profile {:?}", self.name))
+                    .hint(format!("log in once: {login}"))
+            }
+            (None, Some(_)) => Problem::new(LOGIN, "no user is logged in")
+                .hint(format!("log in once: {login}; or set {TOKEN} to a user's access token")),
+            (None, None) => self.no_app(),
+        }
+    }
+
+    /// Neither an app nor a user.
+    fn no_app(&self) -> Problem {
+        match (&self.env_id, self.env_secret) {
+            (Some(_), false) => {
+                Problem::new(LOGIN, format!("{APP_ID} is set, but {APP_SECRET} is not"))
+                    .hint(CONSOLE)
+            }
+            (None, true) => {
+                Problem::new(LOGIN, format!("{APP_SECRET} is set, but {APP_ID} is not"))
+                    .hint(CONSOLE)
+            }
+            _ => Problem::new(LOGIN, format!("no credential: there is no profile {:?}", self.name))
+                .hint(format!(
+                    "store your app: feishu-mirror profile add {} --app-id cli_…\nthen, for a \
+                     user's own library: feishu-mirror auth login\nor set {APP_ID} and \
+                     {APP_SECRET}, or {TOKEN}",
+                    self.name
+                )),
+        }
+    }
 }
 
 /// A client for an account. Limits come from the config, else its defaults.
@@ -142,61 +270,26 @@ pub fn client(
     credentials: Credentials,
     max_calls: Option<u64>,
 ) -> Client {
-    let _ = (session, config, domain, credentials, max_calls);
-    todo!()
+    let default = Limits::default();
+    let limits = config.map_or(&default, |config| &config.limits);
+    let settings = Settings {
+        domain: domain.clone(),
+        credentials,
+        quota_share: limits.quota_share,
+        concurrency: limits.concurrency,
+        retries: limits.retries,
+        request_timeout: limits.request_timeout,
+        bandwidth: limits.bandwidth,
+        max_calls: max_calls.unwrap_or(limits.max_calls),
+    };
+    let http: Arc<dyn HttpSend> = match &session.http {
+        Some(http) => http.clone(),
+        None => Arc::new(Network::new()),
+    };
+    Client::new(settings, http, session.clock.clone())
 }
 
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    fn told(identity: &str, space: &str, vars: &[(&str, &str)]) -> Result<&'static str, String> {
-        let text = format!(
-            "[account]\nidentity = \"{identity}\"\n[[source]]\nname = \"w\"\nkind = \"wiki\"\n\
-             space = \"{space}\"\n"
-        );
-        let config = Config::parse(&text, Path::new("/m/mirror.toml"), &BTreeMap::new()).unwrap();
-        let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        match credentials(&config, &vars) {
-            Ok(Credentials::User(_)) => Ok("user"),
-            Ok(Credentials::App { .. }) => Ok("app"),
-            Ok(_) => unreachable!(),
-            Err(problem) => {
-                assert_eq!(problem.code, LOGIN);
-                Err(format!("{} {}", problem.message, problem.hint.unwrap()))
-            }
-        }
-    }
-
-    /// Identity, environment -> who it is, or words of the refusal.
-    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], Result<&'a str, &'a [&'a str]>);
-
-    #[test]
-    fn a_user_comes_before_the_app() {
-        let (token, id, secret) = ((TOKEN, "u-1"), (APP_ID, "cli_1"), (APP_SECRET, "hush"));
-        let cases: [Case<'_>; 8] = [
-            ("auto", &[token, id, secret], Ok("user")),
-            ("auto", &[id, secret], Ok("app")),
-            ("app", &[token, id, secret], Ok("app")),
-            ("user", &[id, secret], Err(&[TOKEN])),
-            ("auto", &[], Err(&[TOKEN, APP_ID, APP_SECRET])),
-            ("auto", &[(TOKEN, " "), id], Err(&[APP_SECRET, "is not"])),
-            ("app", &[secret], Err(&[APP_ID, "is not"])),
-            ("app", &[token], Err(&[APP_ID])),
-        ];
-        for (identity, vars, want) in cases {
-            match (told(identity, "all", vars), want) {
-                (Ok(got), Ok(want)) => assert_eq!(got, want, "{identity} {vars:?}"),
-                (Err(text), Err(words)) => {
-                    assert!(words.iter().all(|word| text.contains(word)), "{text}");
-                    assert!(!text.contains("hush"), "{text}");
-                }
-                (got, want) => panic!("{identity} {vars:?}: {got:?}, not {want:?}"),
-            }
-        }
-        assert_eq!(told("auto", "my_library", &[token]), Ok("user"));
-        assert!(told("auto", "my_library", &[id, secret]).unwrap_err().contains("my_library"));
-    }
+/// A variable that is set to something.
+fn set<'a>(vars: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    vars.get(name).map(|text| text.trim()).filter(|text| !text.is_empty())
 }

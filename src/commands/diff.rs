@@ -16,7 +16,7 @@ use crate::ui::summary::Summary;
 
 /// Compares and prints.
 pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result<u8, Problem> {
-    let run = Arc::new(Prepared::new(session, flags)?);
+    let run = Arc::new(Prepared::new(session, flags).await?);
     let seen = home::glimpse(session, &run.config, flags.init)?;
     let mut recorded = seen.recorded;
     // What a crash left open is settled here in memory, as `sync` would on disk.

@@ -7,13 +7,13 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::Session;
 use super::exit::{LOCKED, Problem};
+use crate::auth::files;
 use crate::config::{self, Config};
 use crate::disk::Disk;
 use crate::model::recorded::Recorded;
@@ -276,54 +276,26 @@ impl Memory {
 
     fn remember(&self, path: &Path, id: &str) -> Result<(), Problem> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        let file = folder.join(MEMORY);
-        let written = || {
-            make_private(folder)?;
-            // Two first runs at once must not forget each other.
-            let guard = std::fs::File::options()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(folder.join("mirrors.lock"))?;
-            guard.lock()?;
-            let mut all = self.read().map_err(|problem| std::io::Error::other(problem.message))?;
-            all.mirrors.insert(key(path), Known { id: id.to_owned() });
-            let mut temp = tempfile::NamedTempFile::new_in(folder)?;
-            serde_json::to_writer_pretty(&mut temp, &all)?;
-            temp.write_all(b"\n")?;
-            temp.as_file().sync_all()?;
-            temp.persist(&file)?;
-            Ok(())
-        };
-        written().map_err(|error: std::io::Error| Problem::io("write", &file, &error))
+        files::make_folder(folder)?;
+        // Two first runs at once must not forget each other.
+        let _held = files::lock(&folder.join("mirrors.lock"))?;
+        let mut all = self.read()?;
+        all.mirrors.insert(key(path), Known { id: id.to_owned() });
+        Ok(files::replace(&folder.join(MEMORY), &all)?)
     }
 
     fn read(&self) -> Result<Remembered, Problem> {
         let Some(folder) = &self.folder else { return Ok(Remembered::default()) };
-        let file = folder.join(MEMORY);
-        match std::fs::read(&file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                Problem::failed(format!("{} cannot be read: {error}", file.display()))
-                    .hint("correct or remove it; it only remembers where your mirrors are")
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Remembered::default()),
-            Err(error) => Err(Problem::io("read", &file, &error)),
-        }
+        files::read(&folder.join(MEMORY)).map(Option::unwrap_or_default).map_err(|error| {
+            let problem = Problem::from(error);
+            problem.hint("correct or remove it; it only remembers where your mirrors are")
+        })
     }
 }
 
 /// Paths as keys. One that is no UTF-8 is still told from others in all likelihood.
 fn key(path: &Path) -> String {
     path.to_string_lossy().into_owned()
-}
-
-/// Makes the program's folder, readable by its owner only.
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[cfg(test)]

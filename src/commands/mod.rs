@@ -12,12 +12,14 @@ mod diff;
 mod doctor;
 pub mod exit;
 mod home;
+mod identity;
 mod init;
 mod ls;
 mod man;
 mod manifest;
 mod observe;
 mod profile;
+mod profile_create;
 mod status;
 mod sync;
 
@@ -29,6 +31,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::renew::StoredLogin;
 use crate::cli::{self, Cli, Command, Global};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -81,9 +84,25 @@ pub(crate) struct Session {
     pub err_is_terminal: bool,
     pub global: Global,
     pub ui: Ui,
+    /// Logins in use.
+    logins: Arc<Mutex<Vec<Arc<StoredLogin>>>>,
 }
 
 impl Session {
+    /// Remembers a login that this command uses.
+    pub fn keep(&self, login: Arc<StoredLogin>) {
+        self.logins.lock().expect("nobody panics while holding it").push(login);
+    }
+
+    /// Waits for renewals under way: ended between the service's reply and its way to the
+    /// disk, a login would be lost.
+    async fn settle(&self) {
+        let logins = std::mem::take(&mut *self.logins.lock().expect("as above"));
+        for login in logins {
+            login.settle().await;
+        }
+    }
+
     /// The config of this command line.
     pub fn config(&self) -> Result<Config, Problem> {
         let named = self.global.config.as_deref();
@@ -112,6 +131,7 @@ pub(crate) async fn run(args: Vec<OsString>, mut host: Host) -> u8 {
         err_is_terminal: host.err_is_terminal,
         global: cli.global.clone(),
         ui: ui.clone(),
+        logins: Arc::default(),
     };
     let code = match dispatch(cli, &session).await {
         Ok(code) => code,
@@ -120,6 +140,7 @@ pub(crate) async fn run(args: Vec<OsString>, mut host: Host) -> u8 {
             problem.code
         }
     };
+    session.settle().await;
     match ui.finish() {
         Ok(()) => code,
         Err(error) => {

@@ -6,14 +6,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Session;
-use super::account;
 use super::exit::{self, Problem};
+use super::identity::{self, Identified};
 use crate::cli::RunFlags;
 use crate::config::Config;
 use crate::crawl;
 use crate::disk::Disk;
-use crate::feishu::network::Network;
-use crate::feishu::{Client, Credentials, Settings};
+use crate::feishu::Client;
 use crate::model::change::{Change, Failure, Rank, Tally};
 use crate::model::local::LocalState;
 use crate::model::recorded::{Recorded, Why};
@@ -34,8 +33,8 @@ pub struct Prepared {
     /// The config's rules, with what the flags say instead.
     pub rules: Rules,
     pub options: Options,
-    /// True for a user's identity.
-    pub as_user: bool,
+    /// Who asks.
+    pub who: Identified,
     pub client: Client,
     /// Nothing new is begun after this.
     pub deadline: Option<tokio::time::Instant>,
@@ -44,8 +43,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Checks everything that can be checked without a call or a write.
-    pub fn new(session: &Session, flags: &RunFlags) -> Result<Self, Problem> {
+    /// Checks everything that can be checked before the first write.
+    pub async fn new(session: &Session, flags: &RunFlags) -> Result<Self, Problem> {
         let began_ms = session.clock.now().as_millisecond();
         let config = session.config()?;
         let sources = choose(&config, &flags.sources)?;
@@ -66,11 +65,11 @@ impl Prepared {
             retry_failed: flags.retry_failed,
             adopt: flags.adopt,
         };
-        let credentials = account::credentials(&config, &session.vars)?;
-        let as_user = matches!(credentials, Credentials::User(_));
-        let client = client(session, &config, credentials, flags.max_calls);
+        let accept = flags.accept_identity_change;
+        let who = identity::identify(session, &config, &sources, accept, flags.max_calls).await?;
+        let client = who.client.clone();
         let deadline = flags.max_time.map(|length| tokio::time::Instant::now() + length);
-        Ok(Self { config, sources, rules, options, as_user, client, deadline, began_ms })
+        Ok(Self { config, sources, rules, options, who, client, deadline, began_ms })
     }
 
     /// Names the run after the second in which it began.
@@ -102,12 +101,13 @@ impl Prepared {
             &self.client,
             &self.sources,
             &self.rules,
-            self.as_user,
+            self.who.as_user,
             &**reporter,
             &stop,
         );
         let tree = walk.await?;
         not_interrupted(session)?;
+        self.who.compare_roots(&tree, recorded)?;
         let local = look_at(disk, recorded).await?;
         let mut observed = Observed {
             tree,
@@ -324,30 +324,6 @@ fn choose(config: &Config, names: &[String]) -> Result<Vec<Source>, Problem> {
         names.is_empty() || names.iter().any(|name| name == source.name.as_str())
     };
     Ok(config.sources.iter().filter(chosen).cloned().collect())
-}
-
-fn client(
-    session: &Session,
-    config: &Config,
-    credentials: Credentials,
-    max_calls: Option<u64>,
-) -> Client {
-    let limits = &config.limits;
-    let settings = Settings {
-        domain: config.domain.clone().unwrap_or_else(crate::model::account::Domain::feishu),
-        credentials,
-        quota_share: limits.quota_share,
-        concurrency: limits.concurrency,
-        retries: limits.retries,
-        request_timeout: limits.request_timeout,
-        bandwidth: limits.bandwidth,
-        max_calls: max_calls.unwrap_or(limits.max_calls),
-    };
-    let http = match &session.http {
-        Some(http) => http.clone(),
-        None => Arc::new(Network::new()),
-    };
-    Client::new(settings, http, session.clock.clone())
 }
 
 /// Scans the copy, and hashes the files that only their bytes can vouch for.

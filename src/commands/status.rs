@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::exit::{self, Problem};
-use super::{Session, home, ls, manifest};
+use super::{Session, home, identity, ls, manifest};
+use crate::auth::logins::{Health, Login};
 use crate::config::Config;
 use crate::disk::{Disk, Faults};
 use crate::model::ObjType;
@@ -25,7 +27,7 @@ const SHOWN: usize = 10;
 /// Shows.
 pub fn run(session: &Session) -> Result<u8, Problem> {
     let config = session.config()?;
-    let status = Status::gather(&config)?;
+    let status = Status::gather(session, &config)?;
     if session.ui.is_json() {
         session.ui.json(&status.to_json(&config));
     } else {
@@ -35,6 +37,7 @@ pub fn run(session: &Session) -> Result<u8, Problem> {
 }
 
 struct Status {
+    identity: Identity,
     /// A run holds the mirror right now.
     at_work: bool,
     last: Option<LastRun>,
@@ -45,6 +48,67 @@ struct Status {
     free_bytes: Option<u64>,
 }
 
+/// Who the next run will be, as far as can be told without a call.
+#[derive(Serialize)]
+struct Identity {
+    /// `user` or `app`; `None`: no usable credential.
+    identity: Option<&'static str>,
+    profile: Option<String>,
+    app_id: Option<String>,
+    /// Name of the stored user.
+    user: Option<String>,
+    /// Of the stored login.
+    health: Option<Health>,
+    /// When renewals stop, seconds since 1970.
+    grant_ends_secs: Option<i64>,
+    /// What to do, and until when.
+    warning: Option<String>,
+}
+
+impl Identity {
+    fn of(session: &Session, config: &Config) -> Self {
+        let account = match identity::resolve(session, config) {
+            Ok(account) => account,
+            Err(problem) => {
+                let hint = problem.hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
+                let warning = Some(format!("{}{hint}", problem.message));
+                return Self {
+                    identity: None,
+                    profile: None,
+                    app_id: None,
+                    user: None,
+                    health: None,
+                    grant_ends_secs: None,
+                    warning,
+                };
+            }
+        };
+        let now_secs = session.clock.now_secs();
+        let login = account.login.as_ref();
+        Self {
+            identity: Some(if account.is_user() { "user" } else { "app" }),
+            profile: account.profile.as_ref().map(|profile| profile.name.clone()),
+            app_id: account.app.as_ref().map(|app| app.id.clone()),
+            user: login.map(|login| login.name.clone()),
+            health: login.map(|login| login.health(now_secs)),
+            grant_ends_secs: login.map(Login::grant_ends_at),
+            warning: login.and_then(|login| login.warning(now_secs)),
+        }
+    }
+
+    fn text(&self) -> String {
+        let app = self.app_id.as_deref().unwrap_or("an app");
+        match (self.identity, &self.user, self.grant_ends_secs) {
+            (None, ..) => "no usable credential".to_owned(),
+            (_, Some(user), Some(ends)) => {
+                format!("user {} by {app}, for runs until {}", escaped(user), minute(ends))
+            }
+            (Some("user"), ..) => "a user, by FEISHU_USER_ACCESS_TOKEN".to_owned(),
+            _ => format!("the app {app}"),
+        }
+    }
+}
+
 /// The newest run log.
 struct LastRun {
     run_id: String,
@@ -53,7 +117,7 @@ struct LastRun {
 }
 
 impl Status {
-    fn gather(config: &Config) -> Result<Self, Problem> {
+    fn gather(session: &Session, config: &Config) -> Result<Self, Problem> {
         let at_work = home::share(config).is_err();
         let seen = manifest::read(config)?;
         let disk = Disk::open(&config.path, &config.state, false, &Faults::default())?;
@@ -66,7 +130,8 @@ impl Status {
         let products = recorded.places.values().flat_map(|row| row.products.values());
         let mirrored_bytes = products.map(|product| product.size).sum();
         let trash = usage(&config.state.join("trash"));
-        Ok(Self { at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
+        let identity = Identity::of(session, config);
+        Ok(Self { identity, at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
     }
 
     /// Places by type, spaces left out, and by what is not live.
@@ -99,6 +164,7 @@ impl Status {
             "config": config.file.display().to_string(),
             "path": config.path.display().to_string(),
             "running": self.at_work,
+            "account": self.identity,
             "last_run": self.last.as_ref().map(|last| json!({
                 "run_id": last.run_id,
                 "started_secs": began_secs(&last.run_id),
@@ -142,6 +208,7 @@ impl Status {
                 }
             }
         }
+        row("account", self.identity.text());
         let (types, states) = self.counts();
         let listed =
             |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
@@ -173,6 +240,9 @@ impl Status {
             );
         }
         ui.raw(columns(&rows, &[]).as_bytes());
+        if let Some(warning) = &self.identity.warning {
+            ui.warn(warning);
+        }
         for entry in self.waiting.iter().take(SHOWN) {
             let message = entry.error().map_or("", |error| error.message.as_str());
             ui.result(&format!("  {}: {}", escaped(entry.path()), escaped_lines(message)));

@@ -17,7 +17,7 @@ use crate::ui::summary::Summary;
 
 /// One run.
 pub async fn run(session: &Session, flags: &RunFlags) -> Result<u8, Problem> {
-    let prepared = Arc::new(Prepared::new(session, flags)?);
+    let prepared = Arc::new(Prepared::new(session, flags).await?);
     let config = &prepared.config;
     let opened = home::open(session, config, flags.init, &prepared.run_id())?;
     let (disk, store) = (Arc::new(opened.disk), Arc::new(opened.store));
@@ -78,6 +78,9 @@ impl Run<'_> {
         let observed =
             prepared.observe(self.session, &recorded, &self.disk, &self.reporter).await?;
         summary.full = observed.is_full();
+        if let Some(account) = prepared.who.news() {
+            self.store.set_account(account)?;
+        }
         let plan = plan::plan(&observed.inputs(prepared, &recorded));
         let outlook = Outlook::of(&plan, &observed, prepared, &recorded);
         drop(observed);

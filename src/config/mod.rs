@@ -90,6 +90,20 @@ pub struct Limits {
     pub max_calls: u64,
 }
 
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrency: 8,
+            bandwidth: 0,
+            request_timeout: Duration::from_secs(60),
+            retries: 6,
+            export_timeout: Duration::from_secs(600),
+            quota_share: 1.0,
+            max_calls: 0,
+        }
+    }
+}
+
 /// `[crawl]`. Every walk is full in this version; the settings are checked and kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crawl {

@@ -354,14 +354,25 @@ fn limits(table: &Table<'_, '_>) -> Limits {
             if length < second { Err("must be 1s or more".to_owned()) } else { Ok(length) }
         })
     };
+    let default = Limits::default();
     let limits = Limits {
-        concurrency: usize::try_from(table.number("concurrency", 8, 1..257)).unwrap_or(8),
-        bandwidth: table.size("bandwidth", 0),
-        request_timeout: table.parsed("request_timeout", 60 * second, at_least_a_second),
-        retries: u32::try_from(table.number("retries", 6, 0..101)).unwrap_or(6),
-        export_timeout: table.parsed("export_timeout", 600 * second, at_least_a_second),
-        quota_share: table.share("quota_share", 1.0, 1000.0),
-        max_calls: table.number("max_calls", 0, 0..u64::MAX),
+        concurrency: usize::try_from(table.number(
+            "concurrency",
+            default.concurrency as u64,
+            1..257,
+        ))
+        .unwrap_or(default.concurrency),
+        bandwidth: table.size("bandwidth", default.bandwidth),
+        request_timeout: table.parsed(
+            "request_timeout",
+            default.request_timeout,
+            at_least_a_second,
+        ),
+        retries: u32::try_from(table.number("retries", u64::from(default.retries), 0..101))
+            .unwrap_or(default.retries),
+        export_timeout: table.parsed("export_timeout", default.export_timeout, at_least_a_second),
+        quota_share: table.share("quota_share", default.quota_share, 1000.0),
+        max_calls: table.number("max_calls", default.max_calls, 0..u64::MAX),
     };
     table.done();
     limits

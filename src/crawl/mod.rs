@@ -67,11 +67,12 @@ async fn walk_source(
     as_user: bool,
 ) -> Result<RemoteSource, ApiError> {
     let walk = walk::Walk::new(run, rules, &source.name);
-    match &source.kind {
+    let walked = match &source.kind {
         SourceKind::Drive { folder } => drive::walk(walk, folder.as_deref()).await,
         SourceKind::Wiki(scope) => wiki::walk(walk, scope, as_user).await,
         SourceKind::Docs(urls) => docs::list(walk, urls).await,
-    }
+    };
+    walked.map(|walked| RemoteSource { entry: source.kind.entry(), ..walked })
 }
 
 /// What the parts of one crawl share.

@@ -68,4 +68,8 @@ pub struct AccountUser {
     /// For readers.
     #[serde(default)]
     pub name: String,
+    /// Of an access token given by hand: a short hash, so that the same token need not
+    /// be asked again whose it is. Nothing of the token can be told from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_print: Option<String>,
 }

@@ -27,6 +27,10 @@ pub struct Recorded {
 /// What is remembered of a source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceRow {
+    /// The config entry as it was then, see [`super::source::SourceKind::entry`]; absent in
+    /// rows of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
     /// What the config entry resolved to, see [`super::tree::RemoteSource::root`].
     pub root: String,
     /// When a walk last listed every parent without error, seconds since 1970.

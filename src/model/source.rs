@@ -40,3 +40,19 @@ pub enum WikiScope {
     /// A node and what is below it.
     Subtree(String),
 }
+
+impl SourceKind {
+    /// The entry as text, to tell whether it changed. A `docs` source is one set of
+    /// places, whichever they are.
+    pub fn entry(&self) -> String {
+        match self {
+            Self::Drive { folder: None } => "drive root".to_owned(),
+            Self::Drive { folder: Some(token) } => format!("drive {token}"),
+            Self::Wiki(WikiScope::All) => "wiki all".to_owned(),
+            Self::Wiki(WikiScope::MyLibrary) => "wiki my_library".to_owned(),
+            Self::Wiki(WikiScope::Space(id)) => format!("wiki space {id}"),
+            Self::Wiki(WikiScope::Subtree(token)) => format!("wiki node {token}"),
+            Self::Docs(_) => "docs".to_owned(),
+        }
+    }
+}

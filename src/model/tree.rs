@@ -33,6 +33,8 @@ pub enum Family {
 pub struct RemoteSource {
     /// Which tree.
     pub family: Family,
+    /// The config entry, see [`super::source::SourceKind::entry`].
+    pub entry: String,
     /// What the config entry resolved to (root folder token, `all`, space id, node
     /// token, `docs`): another root means other places, none of them gone. Empty where
     /// it could not be found out; the top's listing has then failed.

@@ -237,6 +237,7 @@ impl Making<'_, '_> {
                 _ => source.root.clone(),
             };
             let row = SourceRow {
+                entry: Some(source.entry.clone()),
                 root,
                 full_walk_secs: full.or(known.and_then(|row| row.full_walk_secs)),
             };

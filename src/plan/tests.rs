@@ -75,6 +75,7 @@ impl World {
 
     fn source(&mut self, name: &str) {
         let source = RemoteSource {
+            entry: String::new(),
             family: crate::model::tree::Family::Drive,
             root: "root".to_owned(),
             pinned: false,

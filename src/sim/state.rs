@@ -14,9 +14,11 @@ use serde_json::Value;
 use super::faults::Faults;
 use super::ids::Id;
 use super::log::Log;
+use super::logins::{AppStanding, Logins, UserStanding};
 use super::permit::Grants;
 use super::quota::Meter;
-use crate::clock::Clock;
+use super::scopes::Scopes;
+use crate::clock::{Clock, Lead};
 use crate::model::ObjType;
 
 /// An object's index.
@@ -120,6 +122,8 @@ pub struct User {
     pub root: PlaceId,
     /// The space index of the user's library, once made.
     pub library: Option<SpaceId>,
+    /// Whether the person may log in.
+    pub standing: UserStanding,
 }
 
 /// A sheet of a spreadsheet or a table of a base.
@@ -174,6 +178,10 @@ pub struct Token {
     pub app: usize,
     /// Seconds since 1970; `None`: does not expire.
     pub expires: Option<i64>,
+    /// For a user's token: what the user granted when it was made.
+    pub scopes: Scopes,
+    /// The grant that it was made for, by index; it ends with it.
+    pub grant: Option<usize>,
 }
 
 /// A registered app.
@@ -185,6 +193,18 @@ pub struct App {
     pub secret: String,
     /// The tenant token now handed out.
     pub current: Option<String>,
+    /// Who made it.
+    pub creator: UserId,
+    /// Scopes chosen in the developer console.
+    pub enabled: Scopes,
+    /// Scopes of the version that was published: these count.
+    pub published: Scopes,
+    /// Redirect URLs (重定向 URL) entered in the console.
+    pub redirects: Vec<String>,
+    /// The console's switch "refresh `user_access_token`".
+    pub may_refresh: bool,
+    /// Whether it may be used.
+    pub standing: AppStanding,
 }
 
 /// Switches that tests turn.
@@ -233,6 +253,9 @@ impl Default for Knobs {
 /// Everything.
 pub struct State {
     pub clock: Clock,
+    /// How far the clock was made to jump.
+    pub lead: Lead,
+    pub logins: Logins,
     pub knobs: Knobs,
     pub users: Vec<User>,
     pub apps: Vec<App>,
@@ -262,8 +285,11 @@ impl State {
     /// An empty tenant: no user yet.
     pub fn new(clock: Clock, quotas: super::Quotas) -> Self {
         let now = clock.now_secs();
+        let lead = Lead::default();
         Self {
-            clock,
+            clock: clock.ahead_by(&lead),
+            lead,
+            logins: Logins::default(),
             knobs: Knobs::default(),
             users: Vec::new(),
             apps: Vec::new(),
@@ -290,6 +316,22 @@ impl State {
     /// Now, in whole seconds since 1970.
     pub fn now(&self) -> i64 {
         self.clock.now_secs()
+    }
+
+    /// Registers an app with every scope, enabled and published; returns its index.
+    pub fn add_app(&mut self, id: &str, secret: &str, creator: UserId) -> usize {
+        self.apps.push(App {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+            current: None,
+            creator,
+            enabled: Scopes::All,
+            published: Scopes::All,
+            redirects: vec!["http://localhost:9000/callback".to_owned()],
+            may_refresh: true,
+            standing: AppStanding::Working,
+        });
+        self.apps.len() - 1
     }
 
     /// A time for something new: in the past, a second after the one before it, at

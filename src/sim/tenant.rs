@@ -10,9 +10,11 @@ use super::build::{At, Item};
 use super::faults::{Effect, Fault};
 use super::ids;
 use super::log::Call;
+use super::logins::{ACCESS_SECS, UserStanding};
 use super::quota::Quotas;
+use super::scopes::Scopes;
 use super::state::{
-    App, Content, Knobs, Obj, Parent, Place, Space, SpaceId, State, Token, User, UserId, index,
+    Content, Knobs, Obj, Parent, Place, Space, SpaceId, State, Token, User, UserId, index,
 };
 use super::transport::InProcess;
 use super::{APP_ID, APP_SECRET, USER_TOKEN, http};
@@ -49,8 +51,7 @@ impl Tenant {
 
     /// Registers another app. Quotas are counted for each app on its own.
     pub fn add_app(&self, id: &str, secret: &str) {
-        let app = App { id: id.to_owned(), secret: secret.to_owned(), current: None };
-        self.lock().apps.push(app);
+        self.lock().add_app(id, secret, 0);
     }
 
     /// Adds a user with an empty "My Space" and an access token of the first app that
@@ -81,9 +82,9 @@ impl Tenant {
             unlisted: false,
         });
         let open_id = format!("ou_{:016x}", ids::scramble(u64::from(user) + 77));
-        state.users.push(User { name: name.to_owned(), open_id, root, library: None });
-        let token_row = Token { user: Some(user), app: 0, expires: None };
-        state.tokens.insert(token.to_owned(), token_row);
+        let (name, standing) = (name.to_owned(), UserStanding::Active);
+        state.users.push(User { name, open_id, root, library: None, standing });
+        state.tokens.insert(token.to_owned(), of_user(user, None));
         drop(state);
         self.item(At::Place(root))
     }
@@ -92,7 +93,7 @@ impl Tenant {
         Item::new(self.clone(), at)
     }
 
-    fn user(&self, name: &str) -> UserId {
+    pub(super) fn user(&self, name: &str) -> UserId {
         let state = self.lock();
         index(state.users.iter().position(|u| u.name == name).expect("a user of this tenant"))
     }
@@ -161,13 +162,13 @@ impl Tenant {
 
     // Tokens.
 
-    /// Gives a user one more access token, good for two hours.
+    /// Gives a user one more access token with every scope, good for two hours.
     pub fn issue_token(&self, user: &str) -> String {
         let user = self.user(user);
         let mut state = self.lock();
-        let token = format!("u-{:020x}", ids::scramble(state.next()));
-        let expires = Some(state.now() + 7200);
-        state.tokens.insert(token.clone(), Token { user: Some(user), app: 0, expires });
+        let token = state.secret("u-", 1);
+        let expires = Some(state.now() + ACCESS_SECS);
+        state.tokens.insert(token.clone(), of_user(user, expires));
         token
     }
 
@@ -323,10 +324,15 @@ impl Tenant {
         Arc::new(InProcess::new(self.router()))
     }
 
-    /// The tenant's clock.
+    /// The tenant's clock, which jumps when the tenant's time does.
     pub fn clock(&self) -> Clock {
         self.lock().clock.clone()
     }
+}
+
+/// A token of the first app, for a user who granted it everything.
+fn of_user(user: UserId, expires: Option<i64>) -> Token {
+    Token { user: Some(user), app: 0, expires, scopes: Scopes::All, grant: None }
 }
 
 fn add_space(state: &mut State, id: String, name: &str, library_of: Option<UserId>) -> SpaceId {

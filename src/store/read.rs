@@ -10,10 +10,12 @@ use redb::{
 };
 
 use crate::model::SourceName;
+use crate::model::account::Account;
 use crate::model::recorded::{Recorded, SourceRow};
 
 use super::schema::{
-    FILE, INTENTS, META, META_MIRROR, META_VERSION, PLACES, SOURCES, VERSION, decode, parse_key,
+    FILE, INTENTS, META, META_ACCOUNT, META_MIRROR, META_VERSION, PLACES, SOURCES, VERSION, decode,
+    parse_key,
 };
 use super::{CACHE_BYTES, Intent, Store, StoreError};
 
@@ -72,6 +74,23 @@ impl Store {
         let still = Still::open(&path)?;
         let txn = still.begin(&path)?;
         Ok(Some(Reader { txn: &txn, path: &path }.identity()?.1))
+    }
+
+    /// The account that a manifest was made with, without reading its rows. `None`: no
+    /// manifest, or one that records none yet.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn account(state: &Path) -> Result<Option<Account>, StoreError> {
+        let path = state.join(FILE);
+        if !is_there(&path)? {
+            return Ok(None);
+        }
+        let still = Still::open(&path)?;
+        let txn = still.begin(&path)?;
+        let reader = Reader { txn: &txn, path: &path };
+        check_version(&path, reader.identity()?.0)?;
+        reader.account()
     }
 
     /// Everything, and the open intents with their numbers, without ever writing to the
@@ -158,6 +177,16 @@ impl Reader<'_> {
             .parse()
             .map_err(|_| self.damaged(format!("{version:?} is no version of a manifest")))?;
         Ok((version, word(META_MIRROR)?))
+    }
+
+    /// The account, where one is recorded.
+    pub(super) fn account(&self) -> Result<Option<Account>, StoreError> {
+        let meta = self.txn.open_table(META).map_err(|error| self.fault(error))?;
+        let Some(text) = meta.get(META_ACCOUNT).map_err(|error| self.fault(error))? else {
+            return Ok(None);
+        };
+        let account = decode(META_ACCOUNT, text.value().as_bytes());
+        account.map(Some).map_err(|message| self.damaged(message))
     }
 
     pub(super) fn recorded(&self) -> Result<Recorded, StoreError> {

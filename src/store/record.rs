@@ -4,11 +4,14 @@ use std::sync::atomic::Ordering;
 
 use redb::{ReadableTable, Table, WriteTransaction};
 
+use crate::model::account::Account;
 use crate::model::recorded::{PlaceRow, SourceRow};
 use crate::model::{PlaceKey, PlaceToken, SourceName};
 
 use super::changes::{self, Rows};
-use super::schema::{INTENTS, PLACES, SOURCES, decode, encode, key_text, parse_key, source_range};
+use super::schema::{
+    INTENTS, META, META_ACCOUNT, PLACES, SOURCES, decode, encode, key_text, parse_key, source_range,
+};
 use super::{Intent, RowChange, Store, StoreError};
 
 impl Store {
@@ -51,6 +54,16 @@ impl Store {
         })?;
         self.changed.fetch_or(changed, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Records the account that the mirror belongs to from now on.
+    pub fn set_account(&self, account: &Account) -> Result<(), StoreError> {
+        let text = serde_json::to_string(account).expect("plain data has a JSON form");
+        self.write(|txn| {
+            let mut meta = txn.open_table(META).map_err(|e| self.fault("write", e))?;
+            meta.insert(META_ACCOUNT, text.as_str()).map_err(|e| self.fault("write", e))?;
+            Ok(())
+        })
     }
 
     /// One transaction. It is on the disk when this returns, and a power cut at any

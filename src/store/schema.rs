@@ -32,6 +32,10 @@ pub(super) const META_WRITTEN_BY: &str = "written_by";
 /// The mirror's id, also in its marker.
 pub(super) const META_MIRROR: &str = "mirror_id";
 
+/// The account that the mirror was made with, as JSON. Absent before the first run that
+/// came as far as a plan.
+pub(super) const META_ACCOUNT: &str = "account";
+
 /// What is written under [`META_WRITTEN_BY`].
 pub(super) const WRITTEN_BY: &str = concat!("feishu-mirror ", env!("CARGO_PKG_VERSION"));
 

@@ -57,7 +57,7 @@ fn put(source: &str, token: &str, parent: Option<&str>, folder: bool) -> RowChan
 }
 
 fn source(name: &str, root: &str) -> RowChange {
-    let source = SourceRow { root: root.to_owned(), full_walk_secs: Some(1) };
+    let source = SourceRow { entry: None, root: root.to_owned(), full_walk_secs: Some(1) };
     RowChange::Source { name: name.into(), source }
 }
 
@@ -120,7 +120,8 @@ fn what_is_recorded_is_there_after_reopening() {
 
 #[test]
 fn only_a_real_change_counts_as_one() {
-    let walked = |secs| SourceRow { root: "root1".to_owned(), full_walk_secs: Some(secs) };
+    let walked =
+        |secs| SourceRow { entry: None, root: "root1".to_owned(), full_walk_secs: Some(secs) };
     let cases = [
         (vec![put("drive", "F", None, true)], false, "the same row"),
         (vec![RowChange::Drop { key: key("drive", "none") }], false, "a row that is not there"),

@@ -5,9 +5,14 @@
 
 mod support;
 
+mod accounts;
 mod changes;
+mod doctor;
 mod formats;
 mod gone;
+mod identity;
+mod login;
+mod login_state;
 mod process;
 mod quotas;
 mod random;

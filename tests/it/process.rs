@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use feishu_mirror::sim::USER_TOKEN;
+
 use crate::support::scale;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_feishu-mirror");
@@ -89,7 +91,7 @@ impl Server {
             .args(["sync", "-q"])
             .current_dir(folder)
             .env("FEISHU_MIRROR_HOME", folder.join("home"))
-            .env("FEISHU_USER_ACCESS_TOKEN", "u-demo")
+            .env("FEISHU_USER_ACCESS_TOKEN", USER_TOKEN)
             .env_remove("HTTP_PROXY")
             .env_remove("http_proxy");
         command

@@ -6,11 +6,13 @@
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use feishu_mirror::clock::Clock;
 use feishu_mirror::sim::{APP_ID, APP_SECRET, Quotas, Tenant, USER_TOKEN, serve};
 use serde_json::{Value, json};
+
+use crate::support::program::{Program, Served};
 
 /// The SDK on `PyPI`. Pinned: another version may read replies in another way.
 const SDK: &str = "lark-oapi==1.7.5";
@@ -41,18 +43,60 @@ fn run(command: &mut Command) -> Result<String, String> {
     Err(format!("{program} failed ({}): {}", output.status, text.trim()))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_official_python_sdk_reads_the_tenant() {
-    let python = match tokio::task::spawn_blocking(python).await.unwrap() {
-        Ok(python) => python,
+/// The same, or a word on stderr that the test is skipped.
+async fn python_or_skip() -> Option<PathBuf> {
+    // Two tests want it, and one makes it.
+    static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let _making = MAKING.lock().await;
+    match tokio::task::spawn_blocking(python).await.unwrap() {
+        Ok(python) => Some(python),
         Err(why) => {
             // Not through the print macros: the test harness would swallow it.
             let why = why.lines().last().unwrap_or_default();
-            let text = format!("SKIPPED: the SDK test did not run, no {SDK} from PyPI: {why}\n");
+            let text = format!("SKIPPED: an SDK test did not run, no {SDK} from PyPI: {why}\n");
             std::io::stderr().write_all(text.as_bytes()).unwrap();
-            return;
+            None
         }
-    };
+    }
+}
+
+/// A token that `auth token` prints is one that the official SDK can call with.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_official_python_sdk_takes_a_token_of_ours() {
+    let Some(python) = python_or_skip().await else { return };
+    let served = Served::start().await;
+    let tenant = served.tenant.clone();
+    tenant.root().docx("周报");
+    let program = Program::new(&served);
+    let base = served.base();
+    let printed = tokio::task::spawn_blocking(move || {
+        program.add_profile();
+        program.log_in(&tenant, "demo");
+        let token = program.command(&["auth", "token", "--as", "user"]).output().unwrap();
+        assert!(token.status.success(), "{token:?}");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/sdk/token.py");
+        let mut child = Command::new(python)
+            .arg(script)
+            .args([&base, APP_ID, APP_SECRET])
+            .env("NO_PROXY", "127.0.0.1")
+            .env("no_proxy", "127.0.0.1")
+            .env("PYTHONUTF8", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&token.stdout).unwrap();
+        String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
+    })
+    .await
+    .unwrap();
+    let got: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(got, json!({"user": "demo", "root": ["周报"]}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_official_python_sdk_reads_the_tenant() {
+    let Some(python) = python_or_skip().await else { return };
 
     let tenant = Tenant::new(Clock::system());
     tenant.quotas(Quotas::official().times(100.0));

@@ -6,12 +6,13 @@
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
+use super::super::logins::{ACCESS_SECS, AppStanding, UserStanding};
 use super::super::permit::Identity;
+use super::super::scopes::Scopes;
 use super::super::state::{State, Token};
-use super::{Reply, Req};
+use super::table::{Endpoint, Needs};
+use super::{Reply, Req, scopes};
 
-/// Seconds for which an access token is good.
-const LIFE_SECS: i64 = 7200;
 /// With less than this left, the service hands out a new tenant token.
 const RENEW_SECS: i64 = 1800;
 
@@ -38,6 +39,56 @@ pub fn identify(state: &State, headers: &HeaderMap) -> Result<Identity, Reply> {
     }
 }
 
+/// What the gateway asks of a good token: whether the endpoint takes its kind, whether
+/// app and user are still there, and whether a scope opens the call.
+pub fn admit(
+    state: &State,
+    endpoint: &Endpoint,
+    who: Identity,
+    headers: &HeaderMap,
+) -> Result<(), Reply> {
+    match (endpoint.needs, who.user) {
+        (Needs::User, None) => {
+            return Err(Reply::error(400, 99_991_663, "tenant access token not support"));
+        }
+        (Needs::Tenant, Some(_)) => {
+            return Err(Reply::error(400, 99_991_668, "user access token not support"));
+        }
+        _ => {}
+    }
+    match state.apps[who.app].standing {
+        AppStanding::Disabled => {
+            return Err(Reply::error(400, 99_991_662, "the app is disabled"));
+        }
+        // This call says so itself, with a code of its own.
+        AppStanding::NotInstalled if endpoint.pattern != "/application/v6/scopes" => {
+            return Err(Reply::error(400, 99_991_673, "the app is not installed in this tenant"));
+        }
+        _ => {}
+    }
+    let standing = who.user.map(|user| state.users[user as usize].standing);
+    if matches!(standing, Some(UserStanding::Gone | UserStanding::Suspended)) {
+        return Err(Reply::error(401, 99_991_668, "Invalid access token"));
+    }
+    let token = bearer(headers).and_then(|token| state.tokens.get(token));
+    let granted = token.map_or(&Scopes::All, |token| &token.scopes);
+    scopes::check(state, who, granted, endpoint.scopes)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// The app, by index, that a call without a token is for: quotas are counted for each.
+pub fn client(state: &State, request: &Req<'_>) -> usize {
+    let named = request
+        .field("client_id")
+        .or_else(|| request.query("client_id"))
+        .or_else(|| request.json["client_id"].as_str())
+        .or_else(|| request.json["app_id"].as_str());
+    state.apps.iter().position(|app| named == Some(app.id.as_str())).unwrap_or(0)
+}
+
 /// `POST /auth/v3/tenant_access_token/internal`
 pub fn tenant_token(state: &mut State, request: &Req<'_>) -> Reply {
     hand_out(state, request.json, false)
@@ -58,17 +109,21 @@ fn hand_out(state: &mut State, body: &Value, for_app: bool) -> Reply {
     if state.apps[app].secret != secret {
         return Reply::error(200, 10_015, "app secret invalid");
     }
+    if state.apps[app].standing != AppStanding::Working {
+        return Reply::error(200, 10_014, "app unavailable");
+    }
     let now = state.now();
     let current = state.apps[app].current.clone().and_then(|text| {
         let left = state.tokens.get(&text)?.expires? - now;
         (left >= RENEW_SECS).then_some((text, left))
     });
     let (token, left) = current.unwrap_or_else(|| {
-        let text = format!("t-{:020x}", super::super::ids::scramble(state.next()));
-        let expires = Some(now + LIFE_SECS);
-        state.tokens.insert(text.clone(), Token { user: None, app, expires });
+        let text = state.secret("t-", 1);
+        let expires = Some(now + ACCESS_SECS);
+        let token = Token { user: None, app, expires, scopes: Scopes::All, grant: None };
+        state.tokens.insert(text.clone(), token);
         state.apps[app].current = Some(text.clone());
-        (text, LIFE_SECS)
+        (text, ACCESS_SECS)
     });
     let mut reply = json!({"code": 0, "msg": "ok", "tenant_access_token": token, "expire": left});
     if for_app {

@@ -40,6 +40,11 @@ pub fn response(reply: Reply, effects: &[Effect], severed: Option<Severed>) -> R
             let length = bytes.len() as u64;
             ("application/json; charset=utf-8", Some(length), whole(bytes))
         }
+        Body::Html(page) => {
+            let bytes = Bytes::from(page);
+            let length = bytes.len() as u64;
+            ("text/html; charset=utf-8", Some(length), whole(bytes))
+        }
         Body::Content(blob, range) => {
             let length = range.end - range.start;
             let pieces = stream::iter(blob.pieces(range)).map(Ok).boxed();

@@ -1,19 +1,28 @@
 //! The HTTP face: one table of endpoints, one way through.
 //!
-//! Every call goes: log, faults, token, quota, endpoint, faults of the body. The
+//! Every call goes: log, faults, token, scopes, quota, endpoint, faults of the body. The
 //! envelope, the headers and the gateway's codes follow docs: api-call-guide and
 //! its page of generic error codes.
 
+mod application;
 pub mod auth;
 mod bitable;
 mod body;
+mod clock;
+pub mod consent;
+pub mod device;
 mod docx;
 mod download;
 mod drive;
 pub mod export;
+mod html;
 mod metas;
+pub mod oauth;
 mod page;
+mod registration;
+mod scopes;
 mod sheets;
+mod table;
 mod wiki;
 
 use std::sync::{Arc, Mutex};
@@ -23,37 +32,18 @@ use axum::Router;
 use axum::extract::{Request, State as Extract};
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Uri, header};
 use serde_json::{Value, json};
 
 use super::faults::{Effect, Incoming};
 use super::log::Call;
 use super::permit::Identity;
-use super::quota::{Limit, Style};
+use super::quota::Style;
 use super::state::State;
 pub use body::Severed;
+use table::{Endpoint, Needs, Route};
 
 type Shared = Arc<Mutex<State>>;
-type Handler = fn(&mut State, &Req<'_>) -> Reply;
-
-/// Which tokens an endpoint takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Needs {
-    /// None: token endpoints and signed links.
-    Nothing,
-    /// A tenant's or a user's token.
-    Either,
-    /// A user's token.
-    User,
-}
-
-struct Endpoint {
-    method: Method,
-    pattern: &'static str,
-    needs: Needs,
-    limit: Limit,
-    handler: Handler,
-}
 
 /// What an endpoint sees of a call.
 pub struct Req<'a> {
@@ -65,11 +55,21 @@ pub struct Req<'a> {
     pub query: &'a [(String, String)],
     /// The body, where it is JSON.
     pub json: &'a Value,
+    /// The body, where it is a form: decoded, in order.
+    pub form: &'a [(String, String)],
+    /// Scheme and host that were called, as in `http://127.0.0.1:9`.
+    pub origin: &'a str,
     /// The headers.
     pub headers: &'a HeaderMap,
 }
 
 impl Req<'_> {
+    /// A field of a form, empty ones left out.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let found = self.form.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+
     /// A query parameter, empty ones left out.
     pub fn query(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(key, _)| key == name);
@@ -98,6 +98,8 @@ pub struct Reply {
 pub enum Body {
     /// The envelope.
     Json(Value),
+    /// A page for people.
+    Html(String),
     /// Content.
     Content(super::content::Blob, std::ops::Range<u64>),
 }
@@ -122,102 +124,21 @@ impl Reply {
         Self { status, code, headers: Vec::new(), body: Body::Json(envelope) }
     }
 
+    /// A page for people.
+    pub fn html(status: u16, page: String) -> Self {
+        Self { status, code: 0, headers: Vec::new(), body: Body::Html(page) }
+    }
+
     fn with(mut self, name: &'static str, value: &dyn ToString) -> Self {
         self.headers.push((name, value.to_string()));
         self
     }
 }
 
-/// The endpoints, with the limits of their pages.
-fn endpoints() -> Vec<Endpoint> {
-    use Needs::{Either, Nothing, User};
-    let unpublished = Limit::second(5);
-    let get = |pattern, needs, limit, handler| Endpoint {
-        method: Method::GET,
-        pattern,
-        needs,
-        limit,
-        handler,
-    };
-    let post = |pattern, needs, limit, handler| Endpoint {
-        method: Method::POST,
-        pattern,
-        needs,
-        limit,
-        handler,
-    };
-    let export = Limit::minute(100);
-    let wiki = Limit::minute(100);
-    let sheets3 = Limit::minute(100);
-    vec![
-        post("/auth/v3/tenant_access_token/internal", Nothing, unpublished, auth::tenant_token),
-        post("/auth/v3/app_access_token/internal", Nothing, unpublished, auth::app_token),
-        get("/authen/v1/user_info", User, unpublished, auth::user_info),
-        get("/drive/v1/files", Either, Limit::second(20), drive::list),
-        get("/drive/explorer/v2/root_folder/meta", Either, unpublished, drive::root_meta),
-        get(
-            "/drive/explorer/v2/folder/:folder_token/meta",
-            Either,
-            unpublished,
-            drive::folder_meta,
-        ),
-        post("/drive/v1/metas/batch_query", Either, Limit::tier4(), metas::batch_query),
-        get("/drive/v1/files/:file_token/download", Either, Limit::download(), download::file),
-        get("/drive/v1/medias/batch_get_tmp_download_url", Either, unpublished, download::tmp_urls),
-        get("/drive/v1/medias/:file_token/download", Either, Limit::download(), download::media),
-        post("/drive/v1/export_tasks", Either, export, export::create),
-        get("/drive/v1/export_tasks/file/:file_token/download", Either, export, export::download),
-        get("/drive/v1/export_tasks/:ticket", Either, export, export::poll),
-        get("/wiki/v2/spaces", Either, wiki, wiki::spaces),
-        get("/wiki/v2/spaces/get_node", Either, wiki, wiki::get_node),
-        get("/wiki/v2/spaces/:space_id", Either, wiki, wiki::space),
-        get("/wiki/v2/spaces/:space_id/nodes", Either, wiki, wiki::nodes),
-        get("/docx/v1/documents/:document_id", Either, Limit::docx(), docx::document),
-        get(
-            "/docx/v1/documents/:document_id/raw_content",
-            Either,
-            Limit::docx(),
-            docx::raw_content,
-        ),
-        get("/docx/v1/documents/:document_id/blocks", Either, Limit::docx(), docx::blocks),
-        get("/docx/v1/documents/:document_id/blocks/:block_id", Either, Limit::docx(), docx::block),
-        get(
-            "/docx/v1/documents/:document_id/blocks/:block_id/children",
-            Either,
-            Limit::docx(),
-            docx::children,
-        ),
-        get("/doc/v2/meta/:doc_token", Either, unpublished, docx::old_meta),
-        get("/doc/v2/:doc_token/raw_content", Either, unpublished, docx::old_raw_content),
-        get("/sheets/v3/spreadsheets/:spreadsheet_token", Either, sheets3, sheets::spreadsheet),
-        get(
-            "/sheets/v3/spreadsheets/:spreadsheet_token/sheets/query",
-            Either,
-            sheets3,
-            sheets::query,
-        ),
-        get(
-            "/sheets/v2/spreadsheets/:spreadsheet_token/metainfo",
-            Either,
-            Limit::second(100),
-            sheets::metainfo,
-        ),
-        get("/bitable/v1/apps/:app_token", Either, Limit::second(20), bitable::app),
-        get("/bitable/v1/apps/:app_token/tables", Either, Limit::second(20), bitable::tables),
-        get("/sim/clock", Nothing, Limit::second(1_000_000), clock),
-        get("/sim/media/:signature", Nothing, Limit::second(1_000_000), download::signed),
-    ]
-}
-
-/// The tenant's time, for a client that must live in it.
-fn clock(state: &mut State, _request: &Req<'_>) -> Reply {
-    Reply::data(json!({"now_millis": state.clock.now().as_millisecond()}))
-}
-
 /// Makes the router: every path goes through one door, which keeps the order of the
 /// checks in one place.
 pub fn router(shared: Shared) -> Router {
-    let table: Arc<Vec<Endpoint>> = Arc::new(endpoints());
+    let table: Arc<Vec<Endpoint>> = Arc::new(table::endpoints());
     Router::new()
         .fallback(move |Extract(shared): Extract<Shared>, request: Request| {
             let table = table.clone();
@@ -233,6 +154,7 @@ struct Parts {
     query: String,
     body: Bytes,
     headers: HeaderMap,
+    origin: String,
     at: jiff::Timestamp,
 }
 
@@ -243,12 +165,14 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
     let call = Parts {
         path: full.strip_prefix("/open-apis").unwrap_or(full).to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
+        origin: origin(&head.uri, &head.headers),
         method: head.method,
         headers: head.headers,
         body,
         at: lock(&shared).clock.now(),
     };
-    let route = find(table, &call.method, &call.path);
+    let bare = full == call.path;
+    let route = table::find(table, &call.method, &call.path, bare);
     let pattern = match &route {
         Route::Found(endpoint, _) => endpoint.pattern,
         _ => call.path.as_str(),
@@ -317,7 +241,8 @@ fn respond(
 ) -> (Option<Identity>, Reply) {
     let who = auth::identify(state, &call.headers);
     let caller = who.as_ref().ok().copied();
-    if let Some(reply) = effects.iter().find_map(instead) {
+    let oauth = matches!(route, Route::Found(endpoint, _) if oauth::speaks(endpoint.pattern));
+    if let Some(reply) = effects.iter().find_map(|effect| instead(effect, oauth)) {
         return (caller, reply);
     }
     let (endpoint, params) = match route {
@@ -336,11 +261,26 @@ fn respond(
             Err(reply) => return (None, reply),
         },
     };
-    if endpoint.needs == Needs::User && who.is_some_and(|who| who.user.is_none()) {
-        let msg = "tenant access token not support";
-        return (caller, Reply::error(400, 99_991_663, msg));
+    if let Some(who) = who
+        && let Err(reply) = auth::admit(state, endpoint, who, &call.headers)
+    {
+        return (caller, reply);
     }
-    let app = who.map_or(0, |who| who.app);
+    let form = call.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let form = form.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    let form = if form { decode_query(&String::from_utf8_lossy(&call.body)) } else { Vec::new() };
+    let query = decode_query(&call.query);
+    let json = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
+    let request = Req {
+        who,
+        params,
+        query: &query,
+        json: &json,
+        form: &form,
+        origin: &call.origin,
+        headers: &call.headers,
+    };
+    let app = who.map_or_else(|| auth::client(state, &request), |who| who.app);
     if let Err(no) = state.meter.admit(app, endpoint.pattern, endpoint.limit, call.at) {
         let reply = match no.style {
             Style::TooMany => rate_limited(429, Some(no.reset_secs.unsigned_abs())),
@@ -349,17 +289,16 @@ fn respond(
         };
         return (caller, reply.with("x-ogw-ratelimit-limit", &no.limit));
     }
-    let query: Vec<(String, String)> = decode_query(&call.query);
-    let json = serde_json::from_slice(&call.body).unwrap_or(Value::Null);
-    let request = Req { who, params, query: &query, json: &json, headers: &call.headers };
     let mut reply = (endpoint.handler)(state, &request);
     page::disturb(&mut reply, &request, effects);
     (caller, reply)
 }
 
-/// The reply that a fault gives instead of the endpoint's own.
-fn instead(effect: &Effect) -> Option<Reply> {
+/// The reply that a fault gives instead of the endpoint's own, in the words of OAuth
+/// where the endpoint speaks them.
+fn instead(effect: &Effect, oauth: bool) -> Option<Reply> {
     Some(match effect {
+        Effect::Status { http, code } if oauth => Reply { status: *http, ..oauth::failure(*code) },
         Effect::Status { http, code } => Reply::error(*http, *code, "simulated failure"),
         Effect::ErrorWith200(code) => Reply::error(200, *code, "simulated failure"),
         Effect::RateLimit { http, reset_secs } => rate_limited(*http, *reset_secs),
@@ -376,39 +315,12 @@ fn rate_limited(status: u16, reset_secs: Option<u64>) -> Reply {
     }
 }
 
-enum Route<'a> {
-    Found(&'a Endpoint, Vec<&'a str>),
-    OtherMethod,
-    Unknown,
-}
-
-/// The endpoint for a path. Earlier rows win, so fixed words come before parameters.
-fn find<'a>(table: &'a [Endpoint], method: &Method, path: &'a str) -> Route<'a> {
-    let mut known = false;
-    for endpoint in table {
-        if let Some(params) = captures(endpoint.pattern, path) {
-            if endpoint.method == *method {
-                return Route::Found(endpoint, params);
-            }
-            known = true;
-        }
-    }
-    if known { Route::OtherMethod } else { Route::Unknown }
-}
-
-fn captures<'a>(pattern: &str, path: &'a str) -> Option<Vec<&'a str>> {
-    let mut params = Vec::new();
-    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return Some(params),
-            (Some(want), Some(have)) if want.starts_with(':') && !have.is_empty() => {
-                params.push(have);
-            }
-            (Some(want), Some(have)) if want == have => {}
-            _ => return None,
-        }
-    }
+/// Scheme and host as the caller spelled them.
+fn origin(uri: &Uri, headers: &HeaderMap) -> String {
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = uri.authority().map(http::uri::Authority::as_str).or(named);
+    format!("{scheme}://{}", host.unwrap_or("sim.invalid"))
 }
 
 /// `a=b&c=d`, percent-decoded, `+` for a space.

@@ -1,7 +1,10 @@
 //! Stories about the tenant itself: what a client meets, call by call.
 
+mod console;
 mod content;
+mod device;
 mod gateway;
+mod oauth;
 mod places;
 
 use std::time::Duration;
@@ -44,6 +47,15 @@ impl Got {
         self.json()["code"].as_i64().unwrap()
     }
 
+    fn text(&self) -> &str {
+        std::str::from_utf8(self.bytes()).unwrap()
+    }
+
+    /// A field at the top of the reply.
+    fn field(&self, name: &str) -> String {
+        self.json()[name].as_str().unwrap_or_default().to_owned()
+    }
+
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
@@ -84,6 +96,54 @@ async fn post_as(tenant: &Tenant, token: &str, path: &str, body: Value) -> Got {
 
 async fn post(tenant: &Tenant, path: &str, body: Value) -> Got {
     post_as(tenant, USER_TOKEN, path, body).await
+}
+
+/// `k=v&k=v`, encoded.
+fn encoded(fields: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// Posts a form to a path below the host, with further headers.
+async fn form_with(
+    tenant: &Tenant,
+    path: &str,
+    fields: &[(&str, &str)],
+    headers: &[(&str, &str)],
+) -> Got {
+    let mut request = Request::post(format!("http://sim{path}"))
+        .header("content-type", "application/x-www-form-urlencoded");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    send(tenant, request.body(Bytes::from(encoded(fields))).unwrap()).await.unwrap()
+}
+
+async fn form(tenant: &Tenant, path: &str, fields: &[(&str, &str)]) -> Got {
+    form_with(tenant, path, fields, &[]).await
+}
+
+/// A page below the host.
+async fn visit(tenant: &Tenant, path: &str) -> Got {
+    let request = Request::get(format!("http://sim{path}")).body(Bytes::new()).unwrap();
+    send(tenant, request).await.unwrap()
+}
+
+const TOKEN: &str = "/open-apis/authen/v2/oauth/token";
+
+/// Asks the token endpoint with the app's credentials, `fields` before them: the first
+/// of two equal names counts.
+async fn ask_token(tenant: &Tenant, fields: &[(&str, &str)]) -> Got {
+    let mut all = fields.to_vec();
+    for (name, value) in [("client_id", APP_ID), ("client_secret", APP_SECRET)] {
+        if fields.iter().all(|(given, _)| *given != name) {
+            all.push((name, value));
+        }
+    }
+    form(tenant, TOKEN, &all).await
+}
+
+async fn refresh(tenant: &Tenant, token: &str) -> Got {
+    ask_token(tenant, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
 }
 
 async fn ranged(tenant: &Tenant, path: &str, range: &str) -> Got {

@@ -146,19 +146,20 @@ async fn edits_move_what_they_should() {
 async fn identities_see_what_is_theirs() {
     let tenant = quiet();
     let plans = tenant.root().folder("Plans");
-    let theirs = tenant.add_user("Bob", "u-bob").docx("Bob's");
+    let bob = format!("u-{CANARY}-bob");
+    let theirs = tenant.add_user("Bob", &bob).docx("Bob's");
     let app = app_token(&tenant).await;
     let list = format!("/drive/v1/files?folder_token={}", plans.token());
     let who = async |token: &str| get_as(&tenant, token, &list).await.code();
-    assert_eq!((who(&app).await, who("u-bob").await), (0, 1_061_004));
+    assert_eq!((who(&app).await, who(&bob).await), (0, 1_061_004));
     plans.share_with(&Who::User("Bob".to_owned()));
     tenant.app_sees_everything(false);
-    assert_eq!((who(&app).await, who("u-bob").await), (1_061_004, 0));
+    assert_eq!((who(&app).await, who(&bob).await), (1_061_004, 0));
     plans.share_with(&Who::App);
     assert_eq!(who(&app).await, 0);
     plans.forbid();
     assert_eq!(
-        (who(&app).await, who("u-bob").await, who(USER_TOKEN).await),
+        (who(&app).await, who(&bob).await, who(USER_TOKEN).await),
         (1_061_004, 1_061_004, 1_061_004)
     );
     plans.allow();

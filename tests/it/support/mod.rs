@@ -1,18 +1,25 @@
 //! A tenant, a mirror of it, and what a run of the command line did.
 
+pub mod browser;
+pub mod live;
+pub mod program;
+pub mod secrets;
 pub mod snapshot;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use feishu_mirror::auth::logins::Login;
+use feishu_mirror::auth::profiles::Profiles;
 use feishu_mirror::clock::Clock;
 use feishu_mirror::commands::Host;
 use feishu_mirror::disk::Faults;
-use feishu_mirror::feishu::{ByteStream, HttpSend, SendError};
-use feishu_mirror::sim::Tenant;
+use feishu_mirror::feishu::oauth::Grant;
+use feishu_mirror::feishu::{ByteStream, HttpSend, SendError, UserInfo};
+use feishu_mirror::sim::{APP_ID, APP_SECRET, Tenant, USER_TOKEN};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +78,7 @@ impl Mirror {
     pub fn with(tenant: &Tenant, config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let vars = BTreeMap::from([
-            ("FEISHU_USER_ACCESS_TOKEN".to_owned(), "u-demo".to_owned()),
+            ("FEISHU_USER_ACCESS_TOKEN".to_owned(), USER_TOKEN.to_owned()),
             ("FEISHU_MIRROR_HOME".to_owned(), folder.path().join("home").display().to_string()),
         ]);
         let mirror = Self {
@@ -96,6 +103,34 @@ impl Mirror {
 
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Stores the tenant's app as a profile.
+    pub async fn add_profile(&self, name: &str) {
+        let args = ["profile", "add", name, "--app-id", APP_ID, "--app-secret-stdin"];
+        let args = [&args[..], &["--domain", "http://127.0.0.1:9"]].concat();
+        self.run_with(&args, &format!("{APP_SECRET}\n")).await.success();
+    }
+
+    /// Stores a user's login in a profile, as `auth login` does in the end.
+    pub fn log_in(&self, profile: &str, user: &str) {
+        let given = self.tenant.log_in(user);
+        let user = UserInfo {
+            name: given.name,
+            open_id: given.open_id,
+            union_id: None,
+            tenant_key: Some("tenant_demo".to_owned()),
+        };
+        let grant = Grant {
+            access_token: given.access_token.into(),
+            expires_in: given.expires_in,
+            refresh_token: given.refresh_token.map(Into::into),
+            refresh_expires_in: Some(given.refresh_token_expires_in),
+            scope: given.scope,
+        };
+        let now_secs = self.tenant.clock().now_secs();
+        let mut profile = Profiles::at(&self.folder.path().join("home")).get(profile).unwrap();
+        profile.store(&Login::new(user, grant, now_secs)).unwrap();
     }
 
     /// A path in the copy.
@@ -134,25 +169,56 @@ impl Mirror {
     }
 
     pub async fn run(&self, args: &[&str]) -> Run {
+        self.run_with(args, "").await
+    }
+
+    /// Runs with something on stdin. Neither output may hold a secret.
+    pub async fn run_with(&self, args: &[&str], input: &str) -> Run {
+        let run = self.run_for_secrets(args, input).await;
+        secrets::none_in("stdout", &run.out);
+        secrets::none_in("stderr", &run.err);
+        run
+    }
+
+    /// For commands that print a secret because they were asked for one.
+    pub async fn run_for_secrets(&self, args: &[&str], input: &str) -> Run {
         let (out, err) = (Buffer::default(), Buffer::default());
-        let host = Host {
-            vars: self.vars.clone(),
-            cwd: self.folder.path().to_owned(),
-            clock: self.tenant.clock(),
-            http: Some(if self.offline { Arc::new(Nobody) } else { self.tenant.http() }),
-            input: Box::new(std::io::empty()),
-            input_is_terminal: false,
-            out: Box::new(out.clone()),
-            err: Box::new(err.clone()),
-            err_is_terminal: false,
-            out_is_terminal: false,
-            interrupt: self.interrupt.clone(),
-            faults: self.faults.clone(),
-        };
+        let input = Box::new(std::io::Cursor::new(input.to_owned().into_bytes()));
+        let host = self.host(input, Box::new(out.clone()), Box::new(err.clone()));
         let args: Vec<OsString> =
             std::iter::once("feishu-mirror").chain(args.iter().copied()).map(Into::into).collect();
         let code = feishu_mirror::run(args, host).await;
         Run { code, out: out.text(), err: err.text() }
+    }
+
+    fn host(
+        &self,
+        input: Box<dyn BufRead + Send>,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+    ) -> Host {
+        Host {
+            vars: self.vars.clone(),
+            cwd: self.folder.path().to_owned(),
+            clock: self.tenant.clock(),
+            http: Some(if self.offline { Arc::new(Nobody) } else { self.tenant.http() }),
+            input,
+            input_is_terminal: false,
+            out,
+            err,
+            err_is_terminal: false,
+            out_is_terminal: false,
+            interrupt: self.interrupt.clone(),
+            faults: self.faults.clone(),
+        }
+    }
+}
+
+impl Drop for Mirror {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            secrets::none_below(self.folder.path());
+        }
     }
 }
 

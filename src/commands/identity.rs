@@ -1,0 +1,253 @@
+//! Is it still the same identity? A mirror belongs to the brand, app, user and tenant
+//! that it was made with: another one sees other places, and what it does not see would
+//! look gone.
+//!
+//! The manifest records the account once a first run has come as far as a plan. Nothing
+//! changes it silently: a difference ends the run before it writes, and only
+//! `--accept-identity-change` says that it is meant.
+
+use secrecy::ExposeSecret;
+
+use super::Session;
+use super::account::{self, Account};
+use super::exit::{LOGIN, Problem};
+use crate::config::{Config, Identity};
+use crate::feishu::{Client, Credentials};
+use crate::model::account::{Account as Recorded, AccountUser};
+use crate::model::recorded;
+use crate::model::source::{Source, SourceKind, WikiScope};
+use crate::model::tree::RemoteTree;
+use crate::store::Store;
+
+const ACCEPT: &str = "--accept-identity-change";
+
+/// Who this run is, and whether the manifest has to learn it.
+pub struct Identified {
+    /// For the client.
+    pub client: Client,
+    /// True for a user's identity.
+    pub as_user: bool,
+    /// As the manifest is to have it.
+    pub account: Recorded,
+    /// What the manifest has.
+    pub before: Option<Recorded>,
+    /// `--accept-identity-change`.
+    accepted: bool,
+}
+
+/// Resolves the identity, makes sure that its credential is good, and compares it with
+/// the one that the mirror was made with.
+///
+/// # Errors
+/// Exit 4 without a usable credential, 1 where the identity is another one. Nothing is
+/// written before this returns.
+pub async fn identify(
+    session: &Session,
+    config: &Config,
+    sources: &[Source],
+    accepted: bool,
+    max_calls: Option<u64>,
+) -> Result<Identified, Problem> {
+    let before = Store::account(&config.state)?;
+    let decided = before.as_ref().filter(|_| !accepted);
+    let account = resolve_as(session, config, decided)?;
+    if !account.is_user() {
+        needs_no_user(sources)?;
+    }
+    let credentials = account.credentials.clone();
+    let client = account::client(session, Some(config), &account.domain, credentials, max_calls);
+    let as_user = account.is_user();
+    // Before anything is written: a login that ended is found out here.
+    client.access_token().await?;
+    let now = describe(&account, &client, before.as_ref()).await?;
+    if let Some(before) = decided {
+        let differences = differences(before, &now);
+        if !differences.is_empty() {
+            return Err(Problem::failed(format!(
+                "this mirror was made with another identity: {}",
+                differences.join("; ")
+            ))
+            .hint(format!(
+                "nothing was changed. Use the identity from before (--profile, --user), or say \
+                 that the change is meant: feishu-mirror sync {ACCEPT}"
+            )));
+        }
+    }
+    Ok(Identified { client, as_user, account: now, before, accepted })
+}
+
+/// Whose run it would be, without a call and without comparing.
+pub fn resolve(session: &Session, config: &Config) -> Result<Account, Problem> {
+    // A run at work holds the manifest; what it recorded is a matter of that run.
+    let before = Store::account(&config.state).unwrap_or_default();
+    resolve_as(session, config, before.as_ref())
+}
+
+fn resolve_as(
+    session: &Session,
+    config: &Config,
+    decided: Option<&Recorded>,
+) -> Result<Account, Problem> {
+    let want = match (config.identity, decided) {
+        // `auto` is decided once, by the first run.
+        (Identity::Auto, Some(before)) if before.user.is_some() => Identity::User,
+        (Identity::Auto, Some(_)) if session.global.user.is_none() => Identity::App,
+        (identity, _) => identity,
+    };
+    account::resolve(session, Some(config), want).map_err(|problem| with_recorded(problem, decided))
+}
+
+impl Identified {
+    /// What to record; `None`: it is recorded already.
+    pub fn news(&self) -> Option<&Recorded> {
+        (self.before.as_ref() != Some(&self.account)).then_some(&self.account)
+    }
+
+    /// Refuses a source whose config entry is as before but leads elsewhere now: the
+    /// root of another user's space looks like an empty one.
+    pub fn compare_roots(
+        &self,
+        tree: &RemoteTree,
+        recorded: &recorded::Recorded,
+    ) -> Result<(), Problem> {
+        if self.accepted {
+            return Ok(());
+        }
+        let moved = tree.sources.iter().find(|(name, source)| {
+            recorded.sources.get(*name).is_some_and(|before| {
+                before.entry.as_deref() == Some(source.entry.as_str())
+                    && !before.root.is_empty()
+                    && !source.root.is_empty()
+                    && before.root != source.root
+            })
+        });
+        let Some((name, source)) = moved else { return Ok(()) };
+        Err(Problem::failed(format!(
+            "source {:?} leads elsewhere than before: to {:?} instead of {:?}, though its entry \
+             in the config is the same",
+            name.as_str(),
+            source.root,
+            recorded.sources[name].root
+        ))
+        .hint(format!(
+            "nothing was changed. Is it another user or tenant? If that is meant: feishu-mirror \
+             sync {ACCEPT}"
+        )))
+    }
+}
+
+/// The identity as the manifest is to have it. Asks who a user is only where nothing
+/// stored says it.
+async fn describe(
+    account: &Account,
+    client: &Client,
+    before: Option<&Recorded>,
+) -> Result<Recorded, Problem> {
+    let open = account.domain.open.clone();
+    let app_id = account.app.as_ref().map(|app| app.id.clone());
+    match &account.credentials {
+        Credentials::Nobody | Credentials::App { .. } => Ok(Recorded { open, app_id, user: None }),
+        Credentials::Login(_) => {
+            let login = account.login.as_ref().expect("a stored login comes with its user");
+            let user = AccountUser {
+                open_id: login.open_id.clone(),
+                tenant_key: login.tenant_key.clone(),
+                name: login.name.clone(),
+                token_print: None,
+            };
+            Ok(Recorded { open, app_id, user: Some(user) })
+        }
+        Credentials::User(token) => {
+            // A token given by hand does not say whose it is, nor by which app.
+            let print = fingerprint(token.expose_secret());
+            let known = before
+                .and_then(|before| before.user.as_ref())
+                .filter(|user| user.token_print.as_ref() == Some(&print));
+            let user = match known {
+                Some(user) => user.clone(),
+                None => {
+                    let info = client.get_user_info().await?;
+                    AccountUser {
+                        open_id: info.open_id,
+                        tenant_key: info.tenant_key,
+                        name: info.name,
+                        token_print: Some(print),
+                    }
+                }
+            };
+            Ok(Recorded { open, app_id: None, user: Some(user) })
+        }
+    }
+}
+
+/// Tells whether it is the token of last time, and nothing else: 64 bits of a hash of
+/// hundreds of random ones.
+fn fingerprint(token: &str) -> String {
+    blake3::hash(token.as_bytes()).to_hex()[..16].to_owned()
+}
+
+/// What is not as before, for people.
+fn differences(before: &Recorded, now: &Recorded) -> Vec<String> {
+    let mut all = Vec::new();
+    if before.open != now.open {
+        all.push(format!("it was {}, now it is {}", before.open, now.open));
+    }
+    if let (Some(was), Some(is)) = (&before.app_id, &now.app_id)
+        && was != is
+    {
+        all.push(format!("the app was {was}, now it is {is}"));
+    }
+    match (&before.user, &now.user) {
+        (None, None) => {}
+        (Some(was), None) => {
+            all.push(format!("it was the user {}, now it is the app itself", named(was)));
+        }
+        (None, Some(is)) => {
+            all.push(format!("it was the app itself, now it is the user {}", named(is)));
+        }
+        (Some(was), Some(is)) => {
+            if was.open_id != is.open_id {
+                all.push(format!("the user was {}, now it is {}", named(was), named(is)));
+            }
+            if let (Some(was), Some(is)) = (&was.tenant_key, &is.tenant_key)
+                && was != is
+            {
+                all.push(format!("the tenant was {was}, now it is {is}"));
+            }
+        }
+    }
+    all
+}
+
+fn named(user: &AccountUser) -> String {
+    if user.name.is_empty() {
+        user.open_id.clone()
+    } else {
+        format!("{} ({})", user.name, user.open_id)
+    }
+}
+
+/// Says whose login is missing, where the manifest knows it.
+fn with_recorded(problem: Problem, before: Option<&Recorded>) -> Problem {
+    let Some(user) = before.and_then(|before| before.user.as_ref()) else { return problem };
+    if problem.code != LOGIN {
+        return problem;
+    }
+    Problem { message: format!("{}; this mirror is {}'s", problem.message, named(user)), ..problem }
+}
+
+/// My library belongs to a user; an app has none.
+fn needs_no_user(sources: &[Source]) -> Result<(), Problem> {
+    let personal = |kind: &SourceKind| *kind == SourceKind::Wiki(WikiScope::MyLibrary);
+    match sources.iter().find(|source| personal(&source.kind)) {
+        None => Ok(()),
+        Some(source) => Err(Problem::new(
+            LOGIN,
+            format!(
+                "source {:?} is a user's library (space = \"my_library\"), and there is no user",
+                source.name.as_str()
+            ),
+        )
+        .hint("log in: feishu-mirror auth login; or name a space that the app can see")),
+    }
+}
