@@ -186,7 +186,7 @@ async fn a_damaged_login_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn check_tells_granted_from_missing() {
     let tenant = tenant();
-    tenant.refuse_scopes("demo", &["docs:document:export"]);
+    tenant.refuse_scopes("demo", &["docs:document:export", "drive:export:readonly"]);
     let mirror = with_logins(&tenant, &["demo"]);
     let check = async |args: &[&str], code: u8| {
         let args = [&["auth", "check", "--json"], args].concat();
