@@ -32,6 +32,7 @@ pub mod device_flow;
 pub mod files;
 pub mod logins;
 pub mod loopback;
+pub mod page;
 pub mod pkce;
 pub mod profiles;
 pub mod renew;

@@ -19,6 +19,7 @@ mod man;
 mod manifest;
 mod observe;
 mod profile;
+mod profile_create;
 mod status;
 mod sync;
 

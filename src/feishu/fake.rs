@@ -131,7 +131,7 @@ pub(super) struct Source {
     pub(super) renewals: AtomicUsize,
     /// How long a renewal takes.
     pub(super) takes: Duration,
-    now: tokio::sync::Mutex<usize>,
+    pub(super) now: tokio::sync::Mutex<usize>,
 }
 
 impl Source {

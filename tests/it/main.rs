@@ -11,6 +11,8 @@ mod doctor;
 mod formats;
 mod gone;
 mod identity;
+mod login;
+mod login_state;
 mod process;
 mod quotas;
 mod random;

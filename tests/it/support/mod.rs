@@ -1,13 +1,14 @@
 //! A tenant, a mirror of it, and what a run of the command line did.
 
 pub mod browser;
+pub mod live;
 pub mod program;
 pub mod secrets;
 pub mod snapshot;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -115,7 +116,7 @@ impl Mirror {
     pub fn log_in(&self, profile: &str, user: &str) {
         let given = self.tenant.log_in(user);
         let user = UserInfo {
-            name: user.to_owned(),
+            name: given.name,
             open_id: given.open_id,
             union_id: None,
             tenant_key: Some("tenant_demo".to_owned()),
@@ -182,24 +183,34 @@ impl Mirror {
     /// For commands that print a secret because they were asked for one.
     pub async fn run_for_secrets(&self, args: &[&str], input: &str) -> Run {
         let (out, err) = (Buffer::default(), Buffer::default());
-        let host = Host {
-            vars: self.vars.clone(),
-            cwd: self.folder.path().to_owned(),
-            clock: self.tenant.clock(),
-            http: Some(if self.offline { Arc::new(Nobody) } else { self.tenant.http() }),
-            input: Box::new(std::io::Cursor::new(input.to_owned().into_bytes())),
-            input_is_terminal: false,
-            out: Box::new(out.clone()),
-            err: Box::new(err.clone()),
-            err_is_terminal: false,
-            out_is_terminal: false,
-            interrupt: self.interrupt.clone(),
-            faults: self.faults.clone(),
-        };
+        let input = Box::new(std::io::Cursor::new(input.to_owned().into_bytes()));
+        let host = self.host(input, Box::new(out.clone()), Box::new(err.clone()));
         let args: Vec<OsString> =
             std::iter::once("feishu-mirror").chain(args.iter().copied()).map(Into::into).collect();
         let code = feishu_mirror::run(args, host).await;
         Run { code, out: out.text(), err: err.text() }
+    }
+
+    fn host(
+        &self,
+        input: Box<dyn BufRead + Send>,
+        out: Box<dyn Write + Send>,
+        err: Box<dyn Write + Send>,
+    ) -> Host {
+        Host {
+            vars: self.vars.clone(),
+            cwd: self.folder.path().to_owned(),
+            clock: self.tenant.clock(),
+            http: Some(if self.offline { Arc::new(Nobody) } else { self.tenant.http() }),
+            input,
+            input_is_terminal: false,
+            out,
+            err,
+            err_is_terminal: false,
+            out_is_terminal: false,
+            interrupt: self.interrupt.clone(),
+            faults: self.faults.clone(),
+        }
     }
 }
 

@@ -1,0 +1,72 @@
+//! `auth users`: everybody who is logged in to the profile.
+
+use serde_json::json;
+
+use super::{command, profile, stamp};
+use crate::auth::logins::{Health, Login};
+use crate::auth::profiles::Profile;
+use crate::cli::accounts::Users as Args;
+use crate::commands::exit::{DONE, Problem};
+use crate::commands::{Session, account};
+use crate::ui::text::{columns, escaped, minute};
+
+/// Runs it.
+pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
+    let config = account::maybe_config(session)?;
+    let (name, mut found) = profile(session, config.as_ref())?;
+    let ui = &session.ui;
+    if let Some(who) = &args.default {
+        let profile = match &mut found {
+            Some(profile) => profile,
+            None => &mut account::profiles(session)?.get(&name)?,
+        };
+        let login = profile.login(Some(who))?.expect("one who was named is there, or an error");
+        profile.set_default(&login.open_id)?;
+        let name = escaped(&login.name);
+        ui.note(&format!("{name} ({}) is the default user now", login.open_id));
+    }
+    let logins = found.as_ref().map(Profile::logins).transpose()?.unwrap_or_default();
+    let default = found.as_ref().and_then(|profile| profile.default_user.clone());
+    let now = session.clock.now_secs();
+    if ui.is_json() {
+        for login in &logins {
+            ui.json(&json!({
+                "open_id": login.open_id,
+                "name": login.name,
+                "tenant_key": login.tenant_key,
+                "default": default.as_ref() == Some(&login.open_id),
+                "token_status": login.status(now),
+                "health": login.health(now),
+                "expires_at": stamp(login.expires_at),
+                "refresh_expires_at": login.refresh_expires_at.and_then(stamp),
+                "grant_ends_at": stamp(login.grant_ends_at()),
+            }));
+        }
+    } else if logins.is_empty() {
+        ui.note(&format!(
+            "nobody is logged in to profile {name:?}; log in: {}",
+            command(session, "auth login")
+        ));
+    } else {
+        ui.result(table(&logins, default.as_deref(), now).trim_end());
+    }
+    Ok(DONE)
+}
+
+fn table(logins: &[Login], default: Option<&str>, now: i64) -> String {
+    let rows: Vec<Vec<String>> = logins
+        .iter()
+        .map(|login| {
+            let ends = match login.health(now) {
+                Health::Healthy => format!("until {}", minute(login.grant_ends_at())),
+                Health::MissingRefreshToken if now < login.expires_at => {
+                    format!("until {}, no refresh token", minute(login.expires_at))
+                }
+                _ => "ended: log in again".to_owned(),
+            };
+            let star = if default == Some(&login.open_id) { "*" } else { " " };
+            vec![star.to_owned(), escaped(&login.name).into_owned(), login.open_id.clone(), ends]
+        })
+        .collect();
+    columns(&rows, &[])
+}
