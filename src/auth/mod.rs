@@ -37,6 +37,9 @@ pub mod pkce;
 pub mod profiles;
 pub mod renew;
 pub mod scopes;
+#[cfg(test)]
+mod tests;
+mod users;
 
 use std::path::PathBuf;
 

@@ -31,18 +31,6 @@ pub const CODE_SECS: i64 = 300;
 /// How v2 tokens begin: they look like JWTs.
 const JWT: &str = "eyJhbGciOiJFUzI1NiIsInR5cCI6IkpXVCJ9.";
 
-/// Whether an app may be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum AppStanding {
-    /// It may.
-    #[default]
-    Working,
-    /// The tenant has not installed it.
-    NotInstalled,
-    /// It was switched off.
-    Disabled,
-}
-
 /// Whether a person may log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UserStanding {

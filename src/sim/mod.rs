@@ -20,6 +20,7 @@
 //!
 //! Start at [`Tenant::new`] and [`Item`].
 
+mod apps;
 mod build;
 mod content;
 mod demo;
@@ -44,13 +45,14 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use apps::AppStanding;
 pub use build::Item;
 pub use demo::{demo_edits, demo_tenant};
 pub use faults::{Effect, Fault};
 pub use fixture::FixtureError;
 pub use generate::Shape;
 pub use log::Call;
-pub use logins::{AppStanding, UserStanding};
+pub use logins::UserStanding;
 pub use permit::Who;
 pub use quota::Quotas;
 pub use serve::{Serving, serve};

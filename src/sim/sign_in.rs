@@ -8,11 +8,11 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use url::Url;
 
+use super::apps::{App, AppStanding};
 use super::http::consent::Authorize;
 use super::http::device;
-use super::logins::{ACCESS_SECS, AppStanding, REFRESH_SECS, UserStanding};
+use super::logins::{ACCESS_SECS, REFRESH_SECS, UserStanding};
 use super::scopes::{OFFLINE_ACCESS, Scopes};
-use super::state::App;
 use super::tenant::Tenant;
 
 /// What a person's consent brought, without pages and calls.

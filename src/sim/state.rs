@@ -11,10 +11,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::apps::App;
 use super::faults::Faults;
 use super::ids::Id;
 use super::log::Log;
-use super::logins::{AppStanding, Logins, UserStanding};
+use super::logins::{Logins, UserStanding};
 use super::permit::Grants;
 use super::quota::Meter;
 use super::scopes::Scopes;
@@ -184,29 +185,6 @@ pub struct Token {
     pub grant: Option<usize>,
 }
 
-/// A registered app.
-#[derive(Debug, Clone)]
-pub struct App {
-    /// `cli_…`.
-    pub id: String,
-    /// Its secret.
-    pub secret: String,
-    /// The tenant token now handed out.
-    pub current: Option<String>,
-    /// Who made it.
-    pub creator: UserId,
-    /// Scopes chosen in the developer console.
-    pub enabled: Scopes,
-    /// Scopes of the version that was published: these count.
-    pub published: Scopes,
-    /// Redirect URLs (重定向 URL) entered in the console.
-    pub redirects: Vec<String>,
-    /// The console's switch "refresh `user_access_token`".
-    pub may_refresh: bool,
-    /// Whether it may be used.
-    pub standing: AppStanding,
-}
-
 /// Switches that tests turn.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent switches")]
@@ -316,22 +294,6 @@ impl State {
     /// Now, in whole seconds since 1970.
     pub fn now(&self) -> i64 {
         self.clock.now_secs()
-    }
-
-    /// Registers an app with every scope, enabled and published; returns its index.
-    pub fn add_app(&mut self, id: &str, secret: &str, creator: UserId) -> usize {
-        self.apps.push(App {
-            id: id.to_owned(),
-            secret: secret.to_owned(),
-            current: None,
-            creator,
-            enabled: Scopes::All,
-            published: Scopes::All,
-            redirects: vec!["http://localhost:9000/callback".to_owned()],
-            may_refresh: true,
-            standing: AppStanding::Working,
-        });
-        self.apps.len() - 1
     }
 
     /// A time for something new: in the past, a second after the one before it, at

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::logins::AppStanding;
+use super::super::apps::AppStanding;
 use super::super::scopes::{self, APP_ADMIN};
 use super::super::state::State;
 use super::{Body, Reply, Req};

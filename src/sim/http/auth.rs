@@ -6,7 +6,8 @@
 use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
-use super::super::logins::{ACCESS_SECS, AppStanding, UserStanding};
+use super::super::apps::AppStanding;
+use super::super::logins::{ACCESS_SECS, UserStanding};
 use super::super::permit::Identity;
 use super::super::scopes::Scopes;
 use super::super::state::{State, Token};

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use url::Url;
 
-use super::super::logins::{AppStanding, CODE_SECS, Code};
+use super::super::apps::AppStanding;
+use super::super::logins::{CODE_SECS, Code};
 use super::super::state::{State, UserId};
 use super::html::{self, Ask};
 use super::{Reply, Req, decode_query, oauth};

@@ -16,9 +16,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::header;
 use serde_json::{Value, json};
 
-use super::super::logins::{
-    ACCESS_SECS, AppStanding, GRANT_SECS, Handed, REFRESH_SECS, UserStanding,
-};
+use super::super::apps::AppStanding;
+use super::super::logins::{ACCESS_SECS, GRANT_SECS, Handed, REFRESH_SECS, UserStanding};
 use super::super::state::{State, UserId};
 use super::{Body, Reply, Req, device};
 

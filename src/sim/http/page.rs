@@ -68,7 +68,8 @@ pub fn size(request: &Req<'_>, default: usize, max: usize) -> Option<usize> {
 /// Applies the faults of listings to a reply that is one.
 pub fn disturb(reply: &mut Reply, request: &Req<'_>, effects: &[Effect]) {
     let Body::Json(envelope) = &mut reply.body else { return };
-    let Some(data) = envelope["data"].as_object_mut() else { return };
+    // Not by index: that would add the field to a reply without it.
+    let Some(data) = envelope.get_mut("data").and_then(Value::as_object_mut) else { return };
     if !data.contains_key("has_more") {
         return;
     }

@@ -6,6 +6,7 @@ mod device;
 mod gateway;
 mod oauth;
 mod places;
+mod renewal;
 
 use std::time::Duration;
 
