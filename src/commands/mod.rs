@@ -159,9 +159,6 @@ async fn dispatch(cli: Cli, session: &Session) -> Result<u8, Problem> {
         Command::Ls(args) => ls::run(session, &args),
         Command::Status => status::run(session),
         Command::Auth(args) => auth::run(session, &args).await,
-        Command::Profile(cli::accounts::Profile::Add(args)) if args.create_app => {
-            profile_create::run(session, &args).await
-        }
         Command::Profile(args) => profile::run(session, &args).await,
         Command::Doctor(args) => doctor::run(session, &args).await,
         Command::Api(args) => api::run(session, &args).await,

@@ -372,7 +372,7 @@ async fn an_app_is_registered_in_the_browser() {
         .success();
     assert!(!run.out.contains(CANARY), "the secret is not printed");
     let added = &run.events()[1];
-    assert_eq!((&added["event"], &added["active"]), (&json!("profile_added"), &json!(true)));
+    assert_eq!((&added["event"], &added["active"]), (&json!("profile"), &json!(true)));
     let stored = profiles(&mirror).get("mine").unwrap();
     assert_eq!(added["app_id"], stored.app.id.as_str());
     assert_eq!(profiles(&mirror).active().unwrap(), "mine");

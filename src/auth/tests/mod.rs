@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use crate::auth::logins::Login;
 use crate::auth::profiles::{Profile, Profiles};
-use crate::clock::Clock;
+use crate::clock::{Clock, Lead};
 use crate::feishu::UserInfo;
 use crate::feishu::oauth::{AppKey, Grant};
 use crate::model::account::Domain;
@@ -22,8 +22,9 @@ const NOW: i64 = 1_800_000_000;
 /// Where nothing but the wall clock counts: tests of files and processes.
 fn clock_at(secs: i64) -> Clock {
     let at = jiff::Timestamp::from_second(secs).unwrap();
-    let ahead = at.duration_since(jiff::Timestamp::now());
-    Clock::system().ahead_by(ahead)
+    let lead = Lead::default();
+    lead.grow(at.duration_since(jiff::Timestamp::now()));
+    Clock::system().ahead_by(&lead)
 }
 
 fn app() -> AppKey {
