@@ -1,6 +1,6 @@
 //! One user's login: tokens, their ends, what was granted. Times in seconds since 1970.
 //!
-//! Pure but for its JSON form, [`LoginFile`], which nobody outside `auth` sees.
+//! Pure but for its JSON form, `LoginFile`, which nobody outside `auth` sees.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};

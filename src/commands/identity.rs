@@ -163,19 +163,22 @@ async fn describe(
             let known = before
                 .and_then(|before| before.user.as_ref())
                 .filter(|user| user.token_print.as_ref() == Some(&print));
-            let user = match known {
-                Some(user) => user.clone(),
-                None => {
-                    let info = client.get_user_info().await?;
-                    AccountUser {
-                        open_id: info.open_id,
-                        tenant_key: info.tenant_key,
-                        name: info.name,
-                        token_print: Some(print),
-                    }
+            let user = if let Some(user) = known {
+                user.clone()
+            } else {
+                let info = client.get_user_info().await?;
+                AccountUser {
+                    open_id: info.open_id,
+                    tenant_key: info.tenant_key,
+                    name: info.name,
+                    token_print: Some(print),
                 }
             };
-            Ok(Recorded { open, app_id: None, user: Some(user) })
+            // An open id names a user to one app: the same one, the same app.
+            let app_id = before
+                .filter(|it| it.user.as_ref().is_some_and(|it| it.open_id == user.open_id))
+                .and_then(|before| before.app_id.clone());
+            Ok(Recorded { open, app_id, user: Some(user) })
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn run(session: &Session) -> Result<u8, Problem> {
 }
 
 struct Status {
-    identity: Identity,
+    next: NextRun,
     /// A run holds the mirror right now.
     at_work: bool,
     last: Option<LastRun>,
@@ -50,7 +50,7 @@ struct Status {
 
 /// Who the next run will be, as far as can be told without a call.
 #[derive(Serialize)]
-struct Identity {
+struct NextRun {
     /// `user` or `app`; `None`: no usable credential.
     identity: Option<&'static str>,
     profile: Option<String>,
@@ -65,7 +65,7 @@ struct Identity {
     warning: Option<String>,
 }
 
-impl Identity {
+impl NextRun {
     fn of(session: &Session, config: &Config) -> Self {
         let account = match identity::resolve(session, config) {
             Ok(account) => account,
@@ -130,8 +130,8 @@ impl Status {
         let products = recorded.places.values().flat_map(|row| row.products.values());
         let mirrored_bytes = products.map(|product| product.size).sum();
         let trash = usage(&config.state.join("trash"));
-        let identity = Identity::of(session, config);
-        Ok(Self { identity, at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
+        let next = NextRun::of(session, config);
+        Ok(Self { next, at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
     }
 
     /// Places by type, spaces left out, and by what is not live.
@@ -164,7 +164,7 @@ impl Status {
             "config": config.file.display().to_string(),
             "path": config.path.display().to_string(),
             "running": self.at_work,
-            "account": self.identity,
+            "account": self.next,
             "last_run": self.last.as_ref().map(|last| json!({
                 "run_id": last.run_id,
                 "started_secs": began_secs(&last.run_id),
@@ -208,7 +208,7 @@ impl Status {
                 }
             }
         }
-        row("account", self.identity.text());
+        row("account", self.next.text());
         let (types, states) = self.counts();
         let listed =
             |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
@@ -240,7 +240,7 @@ impl Status {
             );
         }
         ui.raw(columns(&rows, &[]).as_bytes());
-        if let Some(warning) = &self.identity.warning {
+        if let Some(warning) = &self.next.warning {
             ui.warn(warning);
         }
         for entry in self.waiting.iter().take(SHOWN) {

@@ -132,7 +132,7 @@ async fn a_renewal_that_dies_leaves_a_whole_login() {
             tenant.jump(DAY);
             let mut command = program.command(&["api", "GET", "/authen/v1/user_info"]);
             command.env("FEISHU_MIRROR_DIE_AT", step);
-            assert_eq!(program.finish(command).code, None, "{step}: killed");
+            assert_eq!(Program::finish(command).code, None, "{step}: killed");
 
             let after = stored();
             let ran = program.run(&["api", "GET", "/authen/v1/user_info"]);

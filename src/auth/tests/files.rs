@@ -118,6 +118,11 @@ fn a_symlink_in_a_secrets_place_is_refused_and_not_followed() {
 
 #[test]
 fn a_damaged_file_is_refused_without_quoting_it() {
+    #[derive(Debug, serde::Deserialize)]
+    struct Thing {
+        #[expect(dead_code, reason = "only read")]
+        is: u32,
+    }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.json");
     let secret = super::CANARY;
@@ -129,11 +134,6 @@ fn a_damaged_file_is_refused_without_quoting_it() {
         ("h0shP0wer", "line 1"),
         ("{}", "missing"),
     ];
-    #[derive(Debug, serde::Deserialize)]
-    struct Thing {
-        #[expect(dead_code, reason = "only read")]
-        is: u32,
-    }
     for (text, word) in cases {
         fs::write(&path, text).unwrap();
         let error = files::read::<Thing>(&path).unwrap_err();

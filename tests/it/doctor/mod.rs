@@ -427,7 +427,7 @@ async fn the_machines_clock_is_compared_with_the_services() {
         let mut command = program.command(&["doctor", "--json", "--only", "clock,endpoint_open"]);
         command.env_remove("FEISHU_MIRROR_TEST_CLOCK");
         command.env(TOKEN, USER_TOKEN);
-        let ran = program.finish(command).exits(i32::from(want == "fail"));
+        let ran = Program::finish(command).exits(i32::from(want == "fail"));
         let report: Value = serde_json::from_str(&ran.out).unwrap();
         let check = &report["checks"][1];
         assert_eq!((&check["name"], &check["status"]), (&"clock".into(), &want.into()), "{check}");

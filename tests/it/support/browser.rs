@@ -1,4 +1,4 @@
-//! A real headless Chromium, driven by Debian's `chromedriver` (W3C WebDriver) on
+//! A real headless Chromium, driven by Debian's `chromedriver` (W3C `WebDriver`) on
 //! loopback. Where either is missing the story goes on without, and says so.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -76,7 +76,7 @@ impl Chromium {
         }}});
         let mut browser = Self { driver, port, session: String::new(), _profile: profile };
         let session = browser.ask("POST", "/session", &wanted)?;
-        browser.session = session["sessionId"].as_str().ok_or("no session")?.to_owned();
+        session["sessionId"].as_str().ok_or("no session")?.clone_into(&mut browser.session);
         Ok(browser)
     }
 
@@ -101,11 +101,6 @@ impl Chromium {
         }
         let script = json!({"script": "return document.body.innerText", "args": []});
         self.command("POST", "/execute/sync", &script).as_str().unwrap().to_owned()
-    }
-
-    /// A picture of the page as PNG in base64.
-    pub fn screenshot(&mut self) -> String {
-        self.command("GET", "/screenshot", &Value::Null).as_str().unwrap().to_owned()
     }
 
     #[track_caller]
