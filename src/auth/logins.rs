@@ -164,7 +164,7 @@ impl Login {
             return Some(format!("the login of {name} has ended: log in again"));
         }
         let left = self.grant_ends_at() - now_secs;
-        (left < WARN_SECS).then(|| {
+        (left <= WARN_SECS).then(|| {
             let days = left.div_euclid(86_400);
             let when = match days {
                 0 => "today".to_owned(),

@@ -101,6 +101,9 @@ pub fn resolve(
     want: Identity,
 ) -> Result<Account, Problem> {
     let found = Found::look(session, config)?;
+    for repaired in found.profile.iter().flat_map(|profile| &profile.repaired) {
+        session.ui.warn(&repaired.to_string());
+    }
     let token = set(&session.vars, TOKEN);
     if let (Some(token), true) = (token, want != Identity::App) {
         if session.global.user.is_some() {

@@ -57,30 +57,45 @@ pub async fn identify(
     let credentials = account.credentials.clone();
     let client = account::client(session, Some(config), &account.domain, credentials, max_calls);
     let as_user = account.is_user();
+    let known = describe(&account, before.as_ref());
+    compare(decided, known.as_ref())?;
     // Before anything is written: a login that ended is found out here.
     client.access_token().await?;
-    let now = describe(&account, &client, before.as_ref()).await?;
-    if let Some(before) = decided {
-        let differences = differences(before, &now);
-        if !differences.is_empty() {
-            return Err(Problem::failed(format!(
-                "this mirror was made with another identity: {}",
-                differences.join("; ")
-            ))
-            .hint(format!(
-                "nothing was changed. Use the identity from before (--profile, --user), or say \
-                 that the change is meant: feishu-mirror sync {ACCEPT}"
-            )));
-        }
-    }
+    let now = match known {
+        Some(known) => known,
+        None => ask(&account, &client, before.as_ref()).await?,
+    };
+    compare(decided, Some(&now))?;
     Ok(Identified { client, as_user, account: now, before, accepted })
 }
 
-/// Whose run it would be, without a call and without comparing.
+/// Whose run it would be, as far as that can be told without a call.
+///
+/// # Errors
+/// As [`identify`].
 pub fn resolve(session: &Session, config: &Config) -> Result<Account, Problem> {
     // A run at work holds the manifest; what it recorded is a matter of that run.
     let before = Store::account(&config.state).unwrap_or_default();
-    resolve_as(session, config, before.as_ref())
+    let account = resolve_as(session, config, before.as_ref())?;
+    compare(before.as_ref(), describe(&account, before.as_ref()).as_ref())?;
+    Ok(account)
+}
+
+/// Refuses another identity than the one before.
+fn compare(before: Option<&Recorded>, now: Option<&Recorded>) -> Result<(), Problem> {
+    let (Some(before), Some(now)) = (before, now) else { return Ok(()) };
+    let differences = differences(before, now);
+    if differences.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::failed(format!(
+        "this mirror was made with another identity: {}",
+        differences.join("; ")
+    ))
+    .hint(format!(
+        "nothing was changed. Use the identity from before (--profile, --user), or say that the \
+         change is meant: feishu-mirror sync {ACCEPT}"
+    )))
 }
 
 fn resolve_as(
@@ -136,17 +151,15 @@ impl Identified {
     }
 }
 
-/// The identity as the manifest is to have it. Asks who a user is only where nothing
-/// stored says it.
-async fn describe(
-    account: &Account,
-    client: &Client,
-    before: Option<&Recorded>,
-) -> Result<Recorded, Problem> {
+/// The identity as the manifest is to have it. `None`: a token given by hand, which does
+/// not say whose it is.
+fn describe(account: &Account, before: Option<&Recorded>) -> Option<Recorded> {
     let open = account.domain.open.clone();
     let app_id = account.app.as_ref().map(|app| app.id.clone());
     match &account.credentials {
-        Credentials::Nobody | Credentials::App { .. } => Ok(Recorded { open, app_id, user: None }),
+        Credentials::Nobody | Credentials::App { .. } => {
+            Some(Recorded { open, app_id, user: None })
+        }
         Credentials::Login(_) => {
             let login = account.login.as_ref().expect("a stored login comes with its user");
             let user = AccountUser {
@@ -155,32 +168,38 @@ async fn describe(
                 name: login.name.clone(),
                 token_print: None,
             };
-            Ok(Recorded { open, app_id, user: Some(user) })
+            Some(Recorded { open, app_id, user: Some(user) })
         }
         Credentials::User(token) => {
-            // A token given by hand does not say whose it is, nor by which app.
             let print = fingerprint(token.expose_secret());
-            let known = before
-                .and_then(|before| before.user.as_ref())
-                .filter(|user| user.token_print.as_ref() == Some(&print));
-            let user = if let Some(user) = known {
-                user.clone()
-            } else {
-                let info = client.get_user_info().await?;
-                AccountUser {
-                    open_id: info.open_id,
-                    tenant_key: info.tenant_key,
-                    name: info.name,
-                    token_print: Some(print),
-                }
-            };
-            // An open id names a user to one app: the same one, the same app.
-            let app_id = before
-                .filter(|it| it.user.as_ref().is_some_and(|it| it.open_id == user.open_id))
-                .and_then(|before| before.app_id.clone());
-            Ok(Recorded { open, app_id, user: Some(user) })
+            let same = |user: &AccountUser| user.token_print.as_ref() == Some(&print);
+            let before = before.filter(|before| before.user.as_ref().is_some_and(same))?;
+            Some(Recorded { open, ..before.clone() })
         }
     }
+}
+
+/// Asks the service whose a token is.
+async fn ask(
+    account: &Account,
+    client: &Client,
+    before: Option<&Recorded>,
+) -> Result<Recorded, Problem> {
+    let Credentials::User(token) = &account.credentials else {
+        unreachable!("every other credential says whose it is")
+    };
+    let info = client.get_user_info().await?;
+    // An open id names a user to one app: the same one, the same app.
+    let app_id = before
+        .filter(|it| it.user.as_ref().is_some_and(|it| it.open_id == info.open_id))
+        .and_then(|before| before.app_id.clone());
+    let user = AccountUser {
+        open_id: info.open_id,
+        tenant_key: info.tenant_key,
+        name: info.name,
+        token_print: Some(fingerprint(token.expose_secret())),
+    };
+    Ok(Recorded { open: account.domain.open.clone(), app_id, user: Some(user) })
 }
 
 /// Tells whether it is the token of last time, and nothing else: 64 bits of a hash of
