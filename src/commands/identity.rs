@@ -273,3 +273,106 @@ fn needs_no_user(sources: &[Source]) -> Result<(), Problem> {
         .hint("log in: feishu-mirror auth login; or name a space that the app can see")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feishu::Settings;
+    use crate::model::SourceName;
+    use crate::model::recorded::SourceRow;
+    use crate::model::tree::RemoteSource;
+
+    /// `open app user tenant`, `-` where it is not known.
+    fn account(words: &str) -> Recorded {
+        let words: Vec<Option<String>> =
+            words.split(' ').map(|word| Some(word.to_owned()).filter(|word| word != "-")).collect();
+        let [open, app_id, user, tenant_key] = words.try_into().unwrap();
+        let user = user.map(|open_id| AccountUser {
+            open_id,
+            tenant_key,
+            name: "李雷".to_owned(),
+            token_print: None,
+        });
+        Recorded { open: open.unwrap(), app_id, user }
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let cases = [
+            ("feishu cli_1 ou_1 t1", "feishu cli_1 ou_1 t1", vec![]),
+            ("feishu cli_1 - -", "feishu cli_1 - -", vec![]),
+            ("feishu cli_1 ou_1 -", "feishu - ou_1 t1", vec![]),
+            ("feishu cli_1 ou_1 t1", "lark cli_1 ou_1 t1", vec!["it was feishu, now it is lark"]),
+            ("feishu cli_1 - -", "feishu cli_2 - -", vec!["the app was cli_1"]),
+            ("feishu cli_1 ou_1 t1", "feishu cli_1 ou_2 t1", vec!["the user was 李雷 (ou_1)"]),
+            ("feishu cli_1 ou_1 t1", "feishu cli_1 ou_1 t2", vec!["the tenant was t1"]),
+            ("feishu cli_1 ou_1 t1", "feishu cli_1 - -", vec!["now it is the app itself"]),
+            ("feishu cli_1 - -", "feishu cli_1 ou_1 t1", vec!["it was the app itself"]),
+            ("feishu cli_1 ou_1 t1", "feishu cli_2 ou_2 t2", vec!["app", "user", "tenant"]),
+        ];
+        for (before, now, want) in cases {
+            let got = differences(&account(before), &account(now));
+            assert_eq!(got.len(), want.len(), "{before} and {now}: {got:?}");
+            for (got, want) in got.iter().zip(want) {
+                assert!(got.contains(want), "{before} and {now}: {got}");
+            }
+        }
+    }
+
+    /// Entry and root before and now; true where the run goes on.
+    #[test]
+    fn an_unchanged_entry_must_lead_where_it_did() {
+        let cases = [
+            (Some("drive root"), "fld1", "drive root", "fld1", true),
+            (Some("drive root"), "fld1", "drive root", "fld2", false),
+            (Some("drive root"), "fld1", "drive fld2", "fld2", true),
+            (None, "fld1", "drive root", "fld2", true),
+            (Some("drive root"), "fld1", "drive root", "", true),
+        ];
+        for (entry, root, entry_now, root_now, goes_on) in cases {
+            let name = SourceName::new("drive");
+            let row = SourceRow {
+                entry: entry.map(str::to_owned),
+                root: root.to_owned(),
+                full_walk_secs: None,
+            };
+            let mut recorded = recorded::Recorded::default();
+            recorded.sources.insert(name.clone(), row);
+            let source = RemoteSource {
+                entry: entry_now.to_owned(),
+                root: root_now.to_owned(),
+                ..RemoteSource::default()
+            };
+            let tree = RemoteTree { sources: [(name, source)].into() };
+            for accepted in [false, true] {
+                let who = Identified {
+                    client: nobody(),
+                    as_user: false,
+                    account: account("feishu cli_1 - -"),
+                    before: None,
+                    accepted,
+                };
+                let compared = who.compare_roots(&tree, &recorded);
+                assert_eq!(compared.is_ok(), goes_on || accepted, "{entry:?} {root} {root_now}");
+                if let Err(problem) = compared {
+                    assert!(problem.hint.unwrap().contains(ACCEPT));
+                }
+            }
+        }
+    }
+
+    fn nobody() -> Client {
+        let clock = crate::clock::Clock::system();
+        let settings = Settings {
+            domain: crate::model::account::Domain::feishu(),
+            credentials: Credentials::Nobody,
+            quota_share: 1.0,
+            concurrency: 1,
+            retries: 0,
+            request_timeout: std::time::Duration::from_secs(1),
+            bandwidth: 0,
+            max_calls: 0,
+        };
+        Client::new(settings, crate::sim::Tenant::new(clock.clone()).http(), clock)
+    }
+}

@@ -65,6 +65,9 @@ async fn another_user_stops_the_run_before_it_writes() {
         let run = mirror.run(&[command, "--user", "李雷"]).await.exits(1);
         run.says(&["demo", "李雷", "--accept-identity-change"]);
     }
+    let told = ["another identity", "--accept-identity-change"];
+    mirror.run(&["doctor", "--offline", "--user", "李雷"]).await.exits(1).says(&told);
+    mirror.run(&["status", "--user", "李雷"]).await.success().says(&told);
     assert!(mirror.changed_since(&before).is_empty());
     assert_eq!(tenant.calls("GET", "/drive/v1/files"), 0, "no listing either");
 
