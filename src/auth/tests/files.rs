@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use super::{Home, process, under_umask};
+use super::{Home, process, through_sh};
 use crate::auth::AuthError;
 use crate::auth::files::{self, FileLock};
 
@@ -40,7 +40,7 @@ fn set_mode(path: &Path, mode: u32) {
 fn whatever_the_umask_files_are_0600_and_folders_0700() {
     for umask in ["000", "022", "077", "0377"] {
         let outside = tempfile::tempdir().unwrap();
-        let ran = under_umask(umask, "add", outside.path());
+        let ran = through_sh(&format!("umask {umask}; exec \"$@\""), "add", outside.path());
         assert!(ran.status.success(), "{umask}: {ran:?}");
         let mut seen = 0;
         for entry in walkdir::WalkDir::new(outside.path()).min_depth(1) {

@@ -116,12 +116,11 @@ fn process(task: &str, home: &Path) -> Command {
     command
 }
 
-/// The same under a umask.
-fn under_umask(umask: &str, task: &str, home: &Path) -> Output {
+/// The same begun by a shell, whose last command is `exec "$@"`.
+fn through_sh(script: &str, task: &str, home: &Path) -> Output {
     let inner = process(task, home);
     let mut command = Command::new("sh");
-    command.args(["-c", "umask \"$1\"; shift; exec \"$@\"", "sh", umask]).arg(inner.get_program());
-    command.args(inner.get_args());
+    command.args(["-c", script, "sh"]).arg(inner.get_program()).args(inner.get_args());
     command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.output().unwrap()
 }

@@ -334,6 +334,23 @@ async fn no_refresh_token_is_spent_where_its_successor_has_no_place() {
     assert_eq!(service.token(&login).await.unwrap(), token(1));
 }
 
+/// A limit on file sizes stands in for a full disk: the login would fit, the room that is
+/// made sure of before does not.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_refresh_token_is_spent_on_a_full_disk() {
+    let home = Home::new();
+    fs::create_dir(home.path().join("calls")).unwrap();
+    let before = fs::read(home.login_file()).unwrap();
+    // Without the trap the first byte too many would end the process.
+    let ran = super::through_sh("trap '' XFSZ; ulimit -f 16; exec \"$@\"", "renew", home.path());
+    let said = String::from_utf8_lossy(&ran.stderr);
+    assert!(!ran.status.success() && said.contains("cannot be renewed"), "{ran:?}");
+    assert_eq!(fs::read_dir(home.path().join("calls")).unwrap().count(), 0, "nobody was asked");
+    assert_eq!(fs::read(home.login_file()).unwrap(), before);
+    assert!(home.files().iter().all(|file| file.extension().is_none_or(|it| it != "tmp")));
+}
+
 /// A call that is given up does not take the renewal's lock with it for ever.
 #[tokio::test]
 async fn a_renewal_given_up_before_its_reply_can_be_tried_again() {
