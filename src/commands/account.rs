@@ -100,6 +100,10 @@ pub fn resolve(
     config: Option<&Config>,
     want: Identity,
 ) -> Result<Account, Problem> {
+    if want == Identity::App && session.global.user.is_some() {
+        return Err(Problem::new(USAGE, "--user names a user, but the calls are to be the app's")
+            .hint("leave --user out, or `identity = \"app\"` in the config and --as app"));
+    }
     let found = Found::look(session, config)?;
     for repaired in found.profile.iter().flat_map(|profile| &profile.repaired) {
         session.ui.warn(&repaired.to_string());
@@ -136,7 +140,16 @@ pub fn resolve(
     if want == Identity::User || session.global.user.is_some() {
         return Err(found.nobody(session));
     }
-    let Some(app) = found.app.clone() else { return Err(found.no_app()) };
+    let Some(app) = found.app.clone() else {
+        let problem = found.no_app();
+        return Err(match token {
+            Some(_) => Problem {
+                message: format!("{}; {TOKEN} is a user's and not used here", problem.message),
+                ..problem
+            },
+            None => problem,
+        });
+    };
     let domain = found.domain(config)?;
     let credentials = Credentials::App { app_id: app.id, app_secret: app.secret };
     Ok(Account { domain, credentials, ..found.account() })

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use super::Session;
 use super::account::{self, Account};
 use super::exit::{LOGIN, Problem};
+use crate::cli::RunFlags;
 use crate::config::{Config, Identity};
 use crate::feishu::{Client, Credentials};
 use crate::model::account::{Account as Recorded, AccountUser};
@@ -27,16 +28,15 @@ pub struct Identified {
     pub client: Client,
     /// True for a user's identity.
     pub as_user: bool,
-    /// As the manifest is to have it.
-    pub account: Recorded,
-    /// What the manifest has.
-    pub before: Option<Recorded>,
+    /// As it was found.
+    account: Recorded,
     /// `--accept-identity-change`.
     accepted: bool,
 }
 
 /// Resolves the identity, makes sure that its credential is good, and compares it with
-/// the one that the mirror was made with.
+/// the one that the mirror was made with. Whoever is to write compares once more, under
+/// the mirror's lock: [`Identified::confirm`].
 ///
 /// # Errors
 /// Exit 4 without a usable credential, 1 where the identity is another one. Nothing is
@@ -45,17 +45,19 @@ pub async fn identify(
     session: &Session,
     config: &Config,
     sources: &[Source],
-    accepted: bool,
-    max_calls: Option<u64>,
+    flags: &RunFlags,
 ) -> Result<Identified, Problem> {
+    let accepted = flags.accept_identity_change;
     let before = Store::account(&config.state)?;
-    let decided = before.as_ref().filter(|_| !accepted);
+    // With `--init` the manifest may be put aside, and with it whose it was.
+    let decided = before.as_ref().filter(|_| !accepted && !flags.init);
     let account = resolve_as(session, config, decided)?;
     if !account.is_user() {
-        needs_no_user(sources)?;
+        needs_no_user(sources, config.identity == Identity::App || decided.is_some())?;
     }
     let credentials = account.credentials.clone();
-    let client = account::client(session, Some(config), &account.domain, credentials, max_calls);
+    let client =
+        account::client(session, Some(config), &account.domain, credentials, flags.max_calls);
     let as_user = account.is_user();
     let known = describe(&account, before.as_ref());
     compare(decided, known.as_ref())?;
@@ -66,7 +68,7 @@ pub async fn identify(
         None => ask(&account, &client, before.as_ref()).await?,
     };
     compare(decided, Some(&now))?;
-    Ok(Identified { client, as_user, account: now, before, accepted })
+    Ok(Identified { client, as_user, account: now, accepted })
 }
 
 /// Whose run it would be, as far as that can be told without a call.
@@ -113,9 +115,15 @@ fn resolve_as(
 }
 
 impl Identified {
-    /// What to record; `None`: it is recorded already.
-    pub fn news(&self) -> Option<&Recorded> {
-        (self.before.as_ref() != Some(&self.account)).then_some(&self.account)
+    /// Compares with what the manifest says now that nobody else can change it; returns
+    /// what it is to say from now on, where that is something else.
+    pub fn confirm(&self, before: Option<&Recorded>) -> Result<Option<Recorded>, Problem> {
+        compare(before.filter(|_| !self.accepted), Some(&self.account))?;
+        let now = match before {
+            Some(before) if !self.accepted => with_what_was_known(&self.account, before),
+            _ => self.account.clone(),
+        };
+        Ok((before != Some(&now)).then_some(now))
     }
 
     /// Refuses a source whose config entry is as before but leads elsewhere now: the
@@ -249,28 +257,61 @@ fn named(user: &AccountUser) -> String {
     }
 }
 
-/// Says whose login is missing, where the manifest knows it.
-fn with_recorded(problem: Problem, before: Option<&Recorded>) -> Problem {
-    let Some(user) = before.and_then(|before| before.user.as_ref()) else { return problem };
-    if problem.code != LOGIN {
-        return problem;
-    }
-    Problem { message: format!("{}; this mirror is {}'s", problem.message, named(user)), ..problem }
+/// The same identity with what only the manifest knows of it: a token given by hand does
+/// not say its app, and a reply may leave the tenant out.
+fn with_what_was_known(now: &Recorded, before: &Recorded) -> Recorded {
+    let user = now.user.clone().map(|user| {
+        let known = before.user.as_ref().filter(|known| known.open_id == user.open_id);
+        let tenant_key = || known.and_then(|known| known.tenant_key.clone());
+        let token_print = || known.and_then(|known| known.token_print.clone());
+        AccountUser {
+            tenant_key: user.tenant_key.clone().or_else(tenant_key),
+            token_print: user.token_print.clone().or_else(token_print),
+            ..user
+        }
+    });
+    let app_id = now.app_id.clone().or_else(|| before.app_id.clone());
+    Recorded { open: now.open.clone(), app_id, user }
 }
 
-/// My library belongs to a user; an app has none.
-fn needs_no_user(sources: &[Source]) -> Result<(), Problem> {
+/// Says whose credential is missing, where the manifest knows it.
+fn with_recorded(problem: Problem, before: Option<&Recorded>) -> Problem {
+    let Some(before) = before.filter(|_| problem.code == LOGIN) else { return problem };
+    let whose = match &before.user {
+        Some(user) => format!("{}'s", named(user)),
+        None => {
+            format!("the app's ({})", before.app_id.as_deref().unwrap_or("its id is not known"))
+        }
+    };
+    let hint = problem.hint.unwrap_or_default();
+    Problem::new(LOGIN, format!("{}; this mirror is {whose}", problem.message)).hint(format!(
+        "{hint}\nor go on with another identity, if that is meant: feishu-mirror sync {ACCEPT}"
+    ))
+}
+
+/// My library belongs to a user; an app has none. `decided`: a login alone would not make
+/// it a user's run.
+fn needs_no_user(sources: &[Source], decided: bool) -> Result<(), Problem> {
     let personal = |kind: &SourceKind| *kind == SourceKind::Wiki(WikiScope::MyLibrary);
     match sources.iter().find(|source| personal(&source.kind)) {
         None => Ok(()),
         Some(source) => Err(Problem::new(
             LOGIN,
             format!(
-                "source {:?} is a user's library (space = \"my_library\"), and there is no user",
+                "source {:?} is a user's library (space = \"my_library\"), and this run is the \
+                 app's",
                 source.name.as_str()
             ),
         )
-        .hint("log in: feishu-mirror auth login; or name a space that the app can see")),
+        .hint(if decided {
+            format!(
+                "name a space that the app can see; or make it a user's mirror: log in \
+                 (feishu-mirror auth login), leave `identity = \"app\"` out of the config, then \
+                 feishu-mirror sync {ACCEPT}"
+            )
+        } else {
+            "log in: feishu-mirror auth login; or name a space that the app can see".to_owned()
+        })),
     }
 }
 
@@ -349,7 +390,6 @@ mod tests {
                     client: nobody(),
                     as_user: false,
                     account: account("feishu cli_1 - -"),
-                    before: None,
                     accepted,
                 };
                 let compared = who.compare_roots(&tree, &recorded);
