@@ -1,0 +1,290 @@
+//! Which block is written how.
+
+use super::code;
+use super::context::Warning;
+use super::escape::{Place, clean};
+use super::lines::Gap;
+use super::list::Numbering;
+use super::math;
+use super::writer::Writer;
+use crate::export::docx::NodeId;
+use crate::export::docx::block::{Goal, Kind, Text, What};
+
+/// What was written last among siblings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Last {
+    Nothing,
+    /// A list item with this kind of marker.
+    Item(Marker),
+    Other,
+}
+
+/// What marks a list item; items of one list share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marker {
+    Dash,
+    /// A number, and which one would go on.
+    Number(u64),
+}
+
+impl<'a> Writer<'a> {
+    /// Writes siblings; `gap` stands before the first one where Markdown allows it.
+    pub(super) fn blocks(&mut self, nodes: &[NodeId], gap: Gap) {
+        let tree = self.tree;
+        let mut numbering = Numbering::default();
+        let mut last = Last::Nothing;
+        let mut at = 0;
+        while let Some(&node) = nodes.get(at) {
+            let kind = tree.kind(node);
+            let before = self.lines.position();
+            let mut wrote = None;
+            match kind {
+                Kind::Ordered(text) => {
+                    let number = numbering.next(text.sequence);
+                    if matches!(last, Last::Item(Marker::Number(next)) if next != number) {
+                        // Renderers count on by themselves; this makes it another list.
+                        self.lines.gap(Gap::Blank);
+                        self.lines.line("<!-- -->");
+                        last = Last::Other;
+                    }
+                    let marker = Marker::Number(number.saturating_add(1));
+                    let joins = matches!(last, Last::Item(Marker::Number(_)));
+                    let words = self.inline(text, Place::Paragraph);
+                    let interrupts = number == 1 && !words.is_empty();
+                    self.item_gap(last, joins, interrupts, gap);
+                    self.item(node, format!("{number}. "), &words);
+                    wrote = Some(Last::Item(marker));
+                }
+                Kind::Bullet(text) => {
+                    let words = self.inline(text, Place::Paragraph);
+                    let joins = last == Last::Item(Marker::Dash);
+                    self.item_gap(last, joins, !words.is_empty(), gap);
+                    self.item(node, "- ".to_owned(), &words);
+                    wrote = Some(Last::Item(Marker::Dash));
+                }
+                Kind::Todo(text) => {
+                    let words = self.inline(text, Place::Paragraph);
+                    // Without words, `[ ]` would be words itself.
+                    let words = if words.is_empty() { "&nbsp;" } else { &words };
+                    let mark = if text.done { 'x' } else { ' ' };
+                    let words = format!("[{mark}] {words}");
+                    let joins = last == Last::Item(Marker::Dash);
+                    self.item_gap(last, joins, true, gap);
+                    self.item(node, "- ".to_owned(), &words);
+                    wrote = Some(Last::Item(Marker::Dash));
+                }
+                Kind::Quote(_) => {
+                    // Lines quoted one by one are one quote.
+                    let same = |node: &&NodeId| matches!(tree.kind(**node), Kind::Quote(_));
+                    let count = nodes[at..].iter().take_while(same).count();
+                    self.block_gap(last, gap);
+                    self.lines.open_quote();
+                    for &quote in &nodes[at..at + count] {
+                        if let Kind::Quote(text) = tree.kind(quote) {
+                            if self.lines.started() {
+                                self.lines.gap(Gap::Blank);
+                            }
+                            let before = self.lines.position();
+                            self.paragraph(text);
+                            self.children(quote, before);
+                        }
+                    }
+                    self.lines.close_quietly();
+                    at += count - 1;
+                }
+                _ => {
+                    self.block_gap(last, gap);
+                    self.block(node, kind);
+                }
+            }
+            if !matches!(kind, Kind::Ordered(_)) {
+                numbering.interrupt();
+            }
+            if let Some(wrote) = wrote {
+                last = wrote;
+            } else if self.lines.position() > before {
+                last = Last::Other;
+            }
+            at += 1;
+        }
+    }
+
+    /// Between siblings stands a blank line.
+    fn block_gap(&mut self, last: Last, gap: Gap) {
+        self.lines.gap(if last == Last::Nothing { gap } else { Gap::Blank });
+    }
+
+    /// Between items of a list stands none. `interrupts`: the item is read as one even right
+    /// below a paragraph.
+    fn item_gap(&mut self, last: Last, joins: bool, interrupts: bool, gap: Gap) {
+        match last {
+            _ if joins => self.lines.gap(Gap::Line),
+            Last::Nothing if interrupts => self.lines.gap(gap),
+            Last::Nothing if !self.lines.started() => self.lines.gap(Gap::Line),
+            _ => self.lines.gap(Gap::Blank),
+        }
+    }
+
+    /// A list item: its words, then its children.
+    fn item(&mut self, node: NodeId, marker: String, words: &str) {
+        let tree = self.tree;
+        self.lines.open_item(marker);
+        if words.is_empty() {
+            self.lines.bare_marker();
+        } else {
+            self.lines.lines(words);
+        }
+        let children = tree.children(node);
+        let first_is_item = children.first().is_some_and(|child| tree.kind(*child).is_list_item());
+        let tight = words.is_empty() || first_is_item;
+        self.blocks(children, if tight { Gap::Line } else { Gap::Blank });
+        self.lines.close();
+    }
+
+    /// A block's children, below what the block itself has written since `before`.
+    pub(super) fn children(&mut self, node: NodeId, before: usize) {
+        let tree = self.tree;
+        let wrote = self.lines.position() > before;
+        self.blocks(tree.children(node), if wrote { Gap::Blank } else { Gap::Line });
+    }
+
+    fn block(&mut self, node: NodeId, kind: &'a Kind) {
+        let before = self.lines.position();
+        match kind {
+            Kind::Page(text) | Kind::Text(text) | Kind::AgendaItemTitle(text) => {
+                let is_title = matches!(kind, Kind::AgendaItemTitle(_));
+                if is_title { self.bold_paragraph(text) } else { self.paragraph(text) }
+            }
+            Kind::SourceSynced(text) => self.paragraph(text),
+            Kind::Heading { level, text } => {
+                let words = self.inline(text, Place::Heading);
+                self.heading(*level, &words);
+            }
+            Kind::Equation(text) => self.formula(text),
+            Kind::Code(text) => {
+                let code = self.plain_text(text);
+                self.fence(&code, code::language(text.language));
+            }
+            Kind::Divider => self.lines.line("---"),
+            Kind::Callout { emoji, background } => {
+                self.callout(node, emoji.as_deref(), *background);
+                return;
+            }
+            Kind::QuoteContainer => {
+                let tree = self.tree;
+                self.lines.open_quote();
+                self.blocks(tree.children(node), Gap::Line);
+                self.lines.close_quietly();
+                return;
+            }
+            Kind::Table(table) => {
+                self.table(node, table);
+                return;
+            }
+            Kind::OkrObjective(goal) => {
+                self.goal(node, goal, "O");
+                return;
+            }
+            Kind::OkrKeyResult(goal) => {
+                self.goal(node, goal, "KR");
+                return;
+            }
+            // Only frames: what is in them follows.
+            Kind::Grid
+            | Kind::GridColumn
+            | Kind::View
+            | Kind::TableCell
+            | Kind::OkrProgress
+            | Kind::Agenda
+            | Kind::AgendaItem
+            | Kind::AgendaItemContent => {}
+            Kind::Quote(_) | Kind::Bullet(_) | Kind::Ordered(_) | Kind::Todo(_) => {
+                unreachable!("written with their siblings")
+            }
+            kind => self.embed(kind),
+        }
+        self.children(node, before);
+    }
+
+    /// A paragraph; a formula alone in one is shown on its own.
+    pub(super) fn paragraph(&mut self, text: &Text) {
+        if let [element] = text.elements.as_slice()
+            && matches!(element.what, What::Equation(_))
+        {
+            self.formula(text);
+            return;
+        }
+        let words = self.inline(text, Place::Paragraph);
+        if !words.is_empty() {
+            self.lines.lines(&words);
+        }
+    }
+
+    fn bold_paragraph(&mut self, text: &Text) {
+        let mut text = text.clone();
+        for element in &mut text.elements {
+            element.style.bold = true;
+        }
+        self.paragraph(&text);
+    }
+
+    /// `words` are Markdown on one line.
+    pub(super) fn heading(&mut self, level: u8, words: &str) {
+        if words.is_empty() {
+            return;
+        }
+        let mut line = format!("{} {words}", "#".repeat(usize::from(level.min(6))));
+        if line.ends_with('#') {
+            // Number signs at the end would close the heading.
+            line.truncate(line.len() - 1);
+            line.push_str("\\#");
+        }
+        if level > 6 {
+            line.push_str(&format!(" <!-- level={level} -->"));
+        }
+        self.lines.line(&line);
+    }
+
+    fn formula(&mut self, text: &Text) {
+        let source = clean(&self.plain_text(text)).trim().to_owned();
+        if source.is_empty() {
+            return;
+        }
+        match math::display(&source) {
+            Some(formula) => self.lines.line(&formula),
+            None => self.fence(&source, "math"),
+        }
+    }
+
+    /// Code between fences.
+    pub(super) fn fence(&mut self, code: &str, language: &str) {
+        let code = code::block_text(code);
+        let fence = code::fence(&code);
+        self.lines.line(&format!("{fence}{language}"));
+        if !code.is_empty() {
+            self.lines.lines(&code);
+        }
+        self.lines.line(&fence);
+    }
+
+    /// A note in place of something that cannot be shown.
+    pub(super) fn note_line(&mut self, words: &str) {
+        let note = self.note(words, Place::Paragraph);
+        self.lines.line(&note);
+    }
+
+    fn goal(&mut self, node: NodeId, goal: &Goal, prefix: &str) {
+        let mut words = self.inline(&goal.content, Place::Paragraph);
+        let number = if goal.position > 0 { goal.position.to_string() } else { String::new() };
+        let percent = goal.percent.map(|percent| format!(" ({percent}%)")).unwrap_or_default();
+        if words.is_empty() {
+            self.warn(Warning::NoContent("an objective or key result"));
+            words = self.note("no content", Place::Paragraph);
+        }
+        self.lines.open_item("- ".to_owned());
+        let before = self.lines.position();
+        self.lines.lines(&format!("**{prefix}{number}** {words}{percent}"));
+        self.children(node, before);
+        self.lines.close();
+    }
+}
