@@ -3,64 +3,45 @@
 use super::code;
 use super::context::Warning;
 use super::escape::{Place, clean};
-use super::lines::Gap;
+use super::lines::{Gap, Marker};
 use super::list::Numbering;
 use super::math;
 use super::writer::Writer;
 use crate::export::docx::NodeId;
 use crate::export::docx::block::{Goal, Kind, Text, What};
 
-/// What was written last among siblings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Last {
-    Nothing,
-    /// A list item with this kind of marker.
-    Item(Marker),
-    Other,
-}
-
-/// What marks a list item; items of one list share it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Marker {
-    Dash,
-    /// A number, and which one would go on.
-    Number(u64),
-}
-
 impl<'a> Writer<'a> {
     /// Writes siblings; `gap` stands before the first one where Markdown allows it.
     pub(super) fn blocks(&mut self, nodes: &[NodeId], gap: Gap) {
         let tree = self.tree;
         let mut numbering = Numbering::default();
-        let mut last = Last::Nothing;
+        // Whether the first sibling that shows is still to come.
+        let mut first = true;
         let mut at = 0;
         while let Some(&node) = nodes.get(at) {
             let kind = tree.kind(node);
             let before = self.lines.position();
-            let mut wrote = None;
             match kind {
                 Kind::Ordered(text) => {
                     let number = numbering.next(text.sequence);
-                    if matches!(last, Last::Item(Marker::Number(next)) if next != number) {
+                    if matches!(self.lines.tail(), Some(Marker::Number(next)) if next != number) {
                         // Renderers count on by themselves; this makes it another list.
                         self.lines.gap(Gap::Blank);
                         self.lines.line("<!-- -->");
-                        last = Last::Other;
+                        first = false;
                     }
-                    let marker = Marker::Number(number.saturating_add(1));
-                    let joins = matches!(last, Last::Item(Marker::Number(_)));
+                    let joins = matches!(self.lines.tail(), Some(Marker::Number(_)));
                     let words = self.inline(text, Place::Paragraph);
                     let interrupts = number == 1 && !words.is_empty();
-                    self.item_gap(last, joins, interrupts, gap);
-                    self.item(node, format!("{number}. "), &words);
-                    wrote = Some(Last::Item(marker));
+                    self.item_gap(first.then_some(gap), joins, interrupts);
+                    let marker = Marker::Number(number.saturating_add(1));
+                    self.item(node, (format!("{number}. "), marker), &words);
                 }
                 Kind::Bullet(text) => {
                     let words = self.inline(text, Place::Paragraph);
-                    let joins = last == Last::Item(Marker::Dash);
-                    self.item_gap(last, joins, !words.is_empty(), gap);
-                    self.item(node, "- ".to_owned(), &words);
-                    wrote = Some(Last::Item(Marker::Dash));
+                    let joins = self.lines.tail() == Some(Marker::Dash);
+                    self.item_gap(first.then_some(gap), joins, !words.is_empty());
+                    self.item(node, ("- ".to_owned(), Marker::Dash), &words);
                 }
                 Kind::Todo(text) => {
                     let words = self.inline(text, Place::Paragraph);
@@ -68,16 +49,15 @@ impl<'a> Writer<'a> {
                     let words = if words.is_empty() { "&nbsp;" } else { &words };
                     let mark = if text.done { 'x' } else { ' ' };
                     let words = format!("[{mark}] {words}");
-                    let joins = last == Last::Item(Marker::Dash);
-                    self.item_gap(last, joins, true, gap);
-                    self.item(node, "- ".to_owned(), &words);
-                    wrote = Some(Last::Item(Marker::Dash));
+                    let joins = self.lines.tail() == Some(Marker::Dash);
+                    self.item_gap(first.then_some(gap), joins, true);
+                    self.item(node, ("- ".to_owned(), Marker::Dash), &words);
                 }
                 Kind::Quote(_) => {
                     // Lines quoted one by one are one quote.
                     let same = |node: &&NodeId| matches!(tree.kind(**node), Kind::Quote(_));
                     let count = nodes[at..].iter().take_while(same).count();
-                    self.block_gap(last, gap);
+                    self.block_gap(first.then_some(gap));
                     self.lines.open_quote();
                     for &quote in &nodes[at..at + count] {
                         if let Kind::Quote(text) = tree.kind(quote) {
@@ -89,46 +69,42 @@ impl<'a> Writer<'a> {
                             self.children(quote, before);
                         }
                     }
-                    self.lines.close_quietly();
+                    self.lines.close();
                     at += count - 1;
                 }
                 _ => {
-                    self.block_gap(last, gap);
+                    self.block_gap(first.then_some(gap));
                     self.block(node, kind);
                 }
             }
             if !matches!(kind, Kind::Ordered(_)) {
                 numbering.interrupt();
             }
-            if let Some(wrote) = wrote {
-                last = wrote;
-            } else if self.lines.position() > before {
-                last = Last::Other;
-            }
+            first &= self.lines.position() == before;
             at += 1;
         }
     }
 
-    /// Between siblings stands a blank line.
-    fn block_gap(&mut self, last: Last, gap: Gap) {
-        self.lines.gap(if last == Last::Nothing { gap } else { Gap::Blank });
+    /// Between siblings stands a blank line; `first` stands before the first one.
+    fn block_gap(&mut self, first: Option<Gap>) {
+        self.lines.gap(first.unwrap_or(Gap::Blank));
     }
 
     /// Between items of a list stands none. `interrupts`: the item is read as one even right
     /// below a paragraph.
-    fn item_gap(&mut self, last: Last, joins: bool, interrupts: bool, gap: Gap) {
-        match last {
-            _ if joins => self.lines.gap(Gap::Line),
-            Last::Nothing if interrupts => self.lines.gap(gap),
-            Last::Nothing if !self.lines.started() => self.lines.gap(Gap::Line),
-            _ => self.lines.gap(Gap::Blank),
-        }
+    fn item_gap(&mut self, first: Option<Gap>, joins: bool, interrupts: bool) {
+        self.lines.gap(match first {
+            _ if joins => Gap::Line,
+            Some(gap) if interrupts => gap,
+            Some(_) if !self.lines.started() => Gap::Line,
+            _ => Gap::Blank,
+        });
     }
 
     /// A list item: its words, then its children.
-    fn item(&mut self, node: NodeId, marker: String, words: &str) {
+    fn item(&mut self, node: NodeId, (sign, marker): (String, Marker), words: &str) {
         let tree = self.tree;
-        self.lines.open_item(marker);
+        self.lines.open_item(sign);
         if words.is_empty() {
             self.lines.bare_marker();
         } else {
@@ -138,7 +114,7 @@ impl<'a> Writer<'a> {
         let first_is_item = children.first().is_some_and(|child| tree.kind(*child).is_list_item());
         let tight = words.is_empty() || first_is_item;
         self.blocks(children, if tight { Gap::Line } else { Gap::Blank });
-        self.lines.close();
+        self.lines.close_item(marker);
     }
 
     /// A block's children, below what the block itself has written since `before`.
@@ -165,7 +141,8 @@ impl<'a> Writer<'a> {
                 let code = self.plain_text(text);
                 self.fence(&code, code::language(text.language));
             }
-            Kind::Divider => self.lines.line("---"),
+            // Not `---`, which some readers take for an underline or for front matter.
+            Kind::Divider => self.lines.line("***"),
             Kind::Callout { emoji, background } => {
                 self.callout(node, emoji.as_deref(), *background);
                 return;
@@ -174,7 +151,7 @@ impl<'a> Writer<'a> {
                 let tree = self.tree;
                 self.lines.open_quote();
                 self.blocks(tree.children(node), Gap::Line);
-                self.lines.close_quietly();
+                self.lines.close();
                 return;
             }
             Kind::Table(table) => {
@@ -285,6 +262,6 @@ impl<'a> Writer<'a> {
         let before = self.lines.position();
         self.lines.lines(&format!("**{prefix}{number}** {words}{percent}"));
         self.children(node, before);
-        self.lines.close();
+        self.lines.close_item(Marker::Dash);
     }
 }

@@ -3,7 +3,7 @@
 use super::context::{Found, SubPage, Warning, WrittenLink};
 use super::emoji;
 use super::escape::{Place, one_line};
-use super::lines::Gap;
+use super::lines::{Gap, Marker};
 use super::marks;
 use super::writer::Writer;
 use crate::export::docx::NodeId;
@@ -168,7 +168,7 @@ impl<'a> Writer<'a> {
         for page in pages {
             let depth = page.depth.min(open).min(MAX_PAGE_DEPTH);
             while open > depth {
-                self.lines.close();
+                self.lines.close_item(Marker::Dash);
                 open -= 1;
             }
             let destination = match (&page.path, classify(&page.url)) {
@@ -188,7 +188,7 @@ impl<'a> Writer<'a> {
             open += 1;
         }
         for _ in 0..open {
-            self.lines.close();
+            self.lines.close_item(Marker::Dash);
         }
     }
 
@@ -254,7 +254,7 @@ impl<'a> Writer<'a> {
             self.lines.gap(Gap::Blank);
         }
         self.blocks(children, Gap::Line);
-        self.lines.close_quietly();
+        self.lines.close();
     }
 }
 

@@ -136,10 +136,10 @@ pub(super) fn clean(text: &str) -> String {
     out
 }
 
-/// One line of plain words: for titles, names and captions.
+/// One line of plain words, for titles, names and captions, without white space at the ends.
 pub(super) fn one_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for word in clean(text).split(['\n', ' ', '\t']).filter(|word| !word.is_empty()) {
+    for word in clean(text).trim().split(['\n', ' ', '\t']).filter(|word| !word.is_empty()) {
         if !out.is_empty() {
             out.push(' ');
         }

@@ -14,16 +14,21 @@ impl Writer<'_> {
     /// A text as Markdown within a block; empty where it has only white space.
     pub(super) fn inline(&mut self, text: &Text, place: Place) -> String {
         let spans = self.spans(&text.elements);
-        self.write_spans(spans, place)
+        // A cell may hold several texts.
+        self.write(spans, place, place != Place::Cell)
     }
 
-    /// Spans as Markdown within a block.
+    /// Spans as Markdown within a block, among other text.
     pub(super) fn write_spans(&mut self, spans: Vec<Span>, place: Place) -> String {
-        let spans = settle(spans);
+        self.write(spans, place, false)
+    }
+
+    /// `whole`: nothing else stands in the block that `~` and `$` could pair with.
+    fn write(&mut self, spans: Vec<Span>, place: Place, whole: bool) -> String {
         let mut formulas_as_code = 0;
-        let text = marks::write(&spans, place, &mut formulas_as_code);
+        let spans = settle(spans, place, &mut formulas_as_code);
         self.warn_times(Warning::FormulaAsCode, formulas_as_code);
-        text
+        marks::write(&spans, place, whole)
     }
 
     /// Words of ours or of a title, safe within a block.

@@ -6,6 +6,8 @@ pub(super) struct Lines {
     text: String,
     open: Vec<Container>,
     gap: Gap,
+    /// A list item was closed, and nothing is written since.
+    tail: Option<Marker>,
     /// The last line is a list marker alone. A blank line below would end the item.
     bare: bool,
 }
@@ -18,6 +20,16 @@ pub(super) enum Gap {
     Line,
     /// An empty line.
     Blank,
+}
+
+/// What marks a list item. Items right after each other are one list to readers if they
+/// share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marker {
+    /// `-`.
+    Dash,
+    /// A number, and which one goes on.
+    Number(u64),
 }
 
 #[derive(Debug)]
@@ -47,6 +59,7 @@ impl Lines {
         }
         self.gap = Gap::Line;
         self.bare = false;
+        self.tail = None;
         let start = self.text.len();
         for container in &mut self.open {
             if container.started {
@@ -102,25 +115,34 @@ impl Lines {
         });
     }
 
-    /// Everything until [`Lines::close`] belongs to the list item with this marker, which
+    /// Everything until [`Lines::close_item`] belongs to the list item with this marker, which
     /// ends in a blank.
     pub fn open_item(&mut self, marker: String) {
         let rest_width = marker.len().min(BLANKS.len());
         self.open.push(Container { first: marker, rest: BLANKS, rest_width, started: false });
     }
 
-    /// Ends the innermost container, writing its marker if it has no line yet.
-    pub fn close(&mut self) {
+    /// Ends a list item, writing its marker if it has no line yet.
+    pub fn close_item(&mut self, marker: Marker) {
         if self.open.last().is_some_and(|container| !container.started) {
             self.line("");
         }
-        self.close_quietly();
+        self.close();
+        self.tail = Some(marker);
     }
 
-    /// Ends the innermost container; where nothing was written in it, it leaves no trace.
-    pub fn close_quietly(&mut self) {
-        self.open.pop();
-        self.bare = false;
+    /// The list item that stands right before the next line, if one does.
+    pub fn tail(&self) -> Option<Marker> {
+        self.tail
+    }
+
+    /// Ends a quote; where nothing was written in it, it leaves no trace.
+    pub fn close(&mut self) {
+        // Items within it are not neighbours of what follows.
+        if self.open.pop().is_some_and(|container| container.started) {
+            self.tail = None;
+            self.bare = false;
+        }
     }
 
     /// Whether the innermost container has a line.

@@ -7,18 +7,18 @@
 
 use std::ops::Range;
 
+use super::code;
 use super::escape::{Class, Place, Surroundings, class, push_break, push_text};
 use super::spans::{Marks, Span, What};
-use super::{code, math};
 
-/// Writes settled spans; `formulas_as_code` counts formulas that no dollar signs can hold.
-pub(super) fn write(spans: &[Span], place: Place, formulas_as_code: &mut usize) -> String {
+/// Writes settled spans. `whole`: they are all that their block has.
+pub(super) fn write(spans: &[Span], place: Place, whole: bool) -> String {
     let count = |sign: char| {
-        let in_words = |span: &Span| match &span.what {
-            What::Words(words) => words.matches(sign).count(),
-            What::Code(_) | What::Math(_) => 0,
+        // In code too: a dollar sign before it could pair with one inside.
+        let of = |span: &Span| match &span.what {
+            What::Words(text) | What::Code(text) | What::Math(text) => text.matches(sign).count(),
         };
-        spans.iter().map(in_words).sum::<usize>()
+        spans.iter().map(of).sum::<usize>()
     };
     let struck = spans.iter().any(|span| span.marks.strike);
     let formula = spans.iter().any(|span| matches!(span.what, What::Math(_)));
@@ -28,14 +28,12 @@ pub(super) fn write(spans: &[Span], place: Place, formulas_as_code: &mut usize) 
         around: Surroundings {
             place,
             in_link: false,
-            lone_tilde: !struck && count('~') == 1,
-            lone_dollar: !formula && count('$') == 1,
+            lone_tilde: whole && !struck && count('~') == 1,
+            lone_dollar: whole && !formula && count('$') == 1,
         },
         mark_at: None,
-        formulas_as_code: 0,
     };
     writer.write(0, spans.len(), &Marks::default(), &[]);
-    *formulas_as_code += writer.formulas_as_code;
     writer.out
 }
 
@@ -46,7 +44,6 @@ struct Writer<'a> {
     /// Where the last mark of emphasis ended, and its character: another one of the same
     /// right behind it would make one longer mark.
     mark_at: Option<(usize, char)>,
-    formulas_as_code: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,14 +233,7 @@ impl Writer<'_> {
         match &self.spans[at].what {
             What::Words(words) => push_text(&mut self.out, words, self.around),
             What::Code(text) => code::push_span(&mut self.out, text, self.around),
-            What::Math(source) => {
-                if let Some(formula) = math::inline(source, self.around.place) {
-                    self.out.push_str(&formula);
-                } else {
-                    self.formulas_as_code += 1;
-                    code::push_span(&mut self.out, &math::one_line(source), self.around);
-                }
-            }
+            What::Math(formula) => self.out.push_str(formula),
         }
     }
 }

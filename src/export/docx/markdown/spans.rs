@@ -3,7 +3,8 @@
 
 use std::rc::Rc;
 
-use super::escape::clean;
+use super::escape::{Place, clean};
+use super::math;
 
 /// Words, code or a formula, and how they look.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +20,7 @@ pub(super) enum What {
     Words(String),
     /// Code, without line breaks.
     Code(String),
-    /// A formula.
+    /// A formula; once settled, with its dollar signs.
     Math(String),
 }
 
@@ -45,8 +46,9 @@ pub(super) struct Link {
 }
 
 /// Makes spans ready: see the module's documentation. White space at the ends goes.
-pub(super) fn settle(spans: Vec<Span>) -> Vec<Span> {
-    let spans = place_blanks(split(spans));
+/// `formulas_as_code` counts formulas that no dollar signs can hold at this place.
+pub(super) fn settle(spans: Vec<Span>, place: Place, formulas_as_code: &mut usize) -> Vec<Span> {
+    let spans = place_blanks(split(spans, place, formulas_as_code));
     if spans.iter().all(is_blank) {
         return Vec::new();
     }
@@ -78,7 +80,7 @@ pub(super) fn settle(spans: Vec<Span>) -> Vec<Span> {
 }
 
 /// Splits words into blanks, words, blanks, and code at its line breaks; cleans all.
-fn split(spans: Vec<Span>) -> Vec<Span> {
+fn split(spans: Vec<Span>, place: Place, formulas_as_code: &mut usize) -> Vec<Span> {
     let mut parts: Vec<Span> = Vec::with_capacity(spans.len());
     for Span { what, marks } in spans {
         let mut push = |what| parts.push(Span { what, marks: marks.clone() });
@@ -111,8 +113,11 @@ fn split(spans: Vec<Span>) -> Vec<Span> {
             }
             What::Math(source) => {
                 let source = clean(&source).trim().to_owned();
-                if !source.is_empty() {
-                    push(What::Math(source));
+                if let Some(formula) = math::inline(&source, place) {
+                    push(What::Math(formula));
+                } else if !source.is_empty() {
+                    *formulas_as_code += 1;
+                    push(What::Code(math::one_line(&source)));
                 }
             }
         }
