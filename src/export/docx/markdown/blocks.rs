@@ -1,5 +1,7 @@
 //! Which block is written how.
 
+use std::fmt::Write as _;
+
 use super::code;
 use super::context::Warning;
 use super::escape::{Place, clean};
@@ -217,7 +219,7 @@ impl<'a> Writer<'a> {
             line.push_str("\\#");
         }
         if level > 6 {
-            line.push_str(&format!(" <!-- level={level} -->"));
+            write!(line, " <!-- level={level} -->").expect("writing to a string");
         }
         self.lines.line(&line);
     }

@@ -4,12 +4,17 @@ use super::escape::{Place, Surroundings, push_text};
 
 /// Appends a code span.
 pub(super) fn push_span(out: &mut String, code: &str, around: Surroundings) {
-    if around.place == Place::Cell && code.contains("\\|") {
-        // Readers of tables disagree about `\\|` in code; HTML leaves nothing to disagree on.
+    // Readers of tables disagree about `\\|` in code; and `[`, code, `]:` at the start of a line
+    // defines a link, since lines are read before code. HTML leaves nothing to disagree on.
+    if around.place == Place::Cell && code.contains("\\|") || around.in_link && code.contains("]:")
+    {
         out.push_str("<code>");
-        let mut text = String::new();
-        push_text(&mut text, code, around);
-        out.push_str(&text.replace("\\|", "&#124;"));
+        let start = out.len();
+        push_text(out, code, around);
+        if around.place == Place::Cell {
+            let text = out.split_off(start).replace("\\|", "&#124;");
+            out.push_str(&text);
+        }
         out.push_str("</code>");
         return;
     }

@@ -164,6 +164,12 @@ impl<'a> Writer<'a> {
             self.note_line("no child pages");
             return;
         }
+        if self.lines.tail().is_some() {
+            // Otherwise the list above would go on.
+            self.lines.gap(Gap::Blank);
+            self.lines.line("<!-- -->");
+            self.lines.gap(Gap::Blank);
+        }
         let mut open = 0;
         for page in pages {
             let depth = page.depth.min(open).min(MAX_PAGE_DEPTH);
@@ -326,7 +332,7 @@ fn drawing_language(source: &str) -> Option<&'static str> {
     ];
     let line = source.lines().map(str::trim).find(|line| {
         // Comments, directives and front matter come before the diagram.
-        !line.is_empty() && !line.starts_with("%%") && !line.starts_with("'")
+        !line.is_empty() && !line.starts_with("%%") && !line.starts_with('\'')
     })?;
     if line.starts_with("@start") {
         return Some("plantuml");

@@ -160,10 +160,10 @@ impl Writer<'_> {
     }
 
     fn marks(&mut self, style: &Style) -> Marks {
-        let (color, background) = match self.context.colors {
-            true => (style.color.min(7), style.background.min(15)),
-            false => (0, 0),
+        let shown = |number: u8, most: u8| {
+            if self.context.colors && number <= most { number } else { 0 }
         };
+        let (color, background) = (shown(style.color, 7), shown(style.background, 15));
         Marks {
             bold: style.bold,
             italic: style.italic,

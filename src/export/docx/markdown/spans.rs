@@ -106,14 +106,19 @@ fn split(spans: Vec<Span>, place: Place, formulas_as_code: &mut usize) -> Vec<Sp
                     if index > 0 {
                         push(What::Words("\n".to_owned()));
                     }
-                    if !line.is_empty() {
+                    if line.trim().is_empty() {
+                        push(What::Words(line.to_owned()));
+                    } else {
                         push(What::Code(line.to_owned()));
                     }
                 }
             }
             What::Math(source) => {
                 let source = clean(&source).trim().to_owned();
-                if let Some(formula) = math::inline(&source, place) {
+                // Within a link `]:` could define one, see `code::push_span`.
+                let formula = math::inline(&source, place)
+                    .filter(|formula| marks.link.is_none() || !formula.contains("]:"));
+                if let Some(formula) = formula {
                     push(What::Math(formula));
                 } else if !source.is_empty() {
                     *formulas_as_code += 1;
@@ -143,12 +148,14 @@ fn place_blanks(parts: Vec<Span>) -> Vec<Span> {
             }
         }
         let mut words = without_blanks_at_breaks(&blanks);
-        let is_first = placed.is_empty();
-        if is_first {
-            words = words.trim_start_matches([' ', '\t', '\n']).to_owned();
+        if placed.is_empty() {
+            // Lines of blanks go, the blanks of the first line with words stay.
+            let line = words.rsplit('\n').next().unwrap_or_default();
+            words = line.trim_start_matches([' ', '\t']).to_owned();
         }
         if parts.peek().is_none() {
-            words = words.trim_end_matches([' ', '\t', '\n']).to_owned();
+            let line = words.split('\n').next().unwrap_or_default();
+            words = line.trim_end_matches([' ', '\t']).to_owned();
         }
         if words.is_empty() {
             continue;
@@ -156,8 +163,15 @@ fn place_blanks(parts: Vec<Span>) -> Vec<Span> {
         let marks = match (placed.last(), parts.peek()) {
             (Some(before), Some(after)) => {
                 let around = common(&before.marks, &after.marks);
-                // A blank shows neither bold nor italic, so it may take both from its sides.
-                Marks { bold: around.bold, italic: around.italic, ..common(&around, &own) }
+                let shared = common(&around, &own);
+                // A blank shows neither bold nor italic, so between words of one weight it
+                // takes theirs.
+                let (b, a) = (&before.marks, &after.marks);
+                if (b.bold, b.italic) == (a.bold, a.italic) {
+                    Marks { bold: b.bold, italic: b.italic, ..shared }
+                } else {
+                    shared
+                }
             }
             _ => Marks::default(),
         };

@@ -1,6 +1,7 @@
 //! Tables: pipes where cells are lines of text, HTML where cells are merged or hold blocks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use super::context::Data;
 use super::escape::Place;
@@ -39,7 +40,7 @@ impl Writer<'_> {
             }
         }
         // Anything else that hangs on the table.
-        let listed: std::collections::HashSet<NodeId> = cells.into_iter().flatten().collect();
+        let listed: HashSet<NodeId> = cells.into_iter().flatten().collect();
         let rest: Vec<NodeId> =
             tree.children(node).iter().copied().filter(|child| !listed.contains(child)).collect();
         let wrote = self.lines.position() > before;
@@ -214,10 +215,10 @@ impl Writer<'_> {
                 let tag = if header { "th" } else { "td" };
                 let mut open = format!("<{tag}");
                 if cell.columns > 1 {
-                    open.push_str(&format!(" colspan=\"{}\"", cell.columns));
+                    write!(open, " colspan=\"{}\"", cell.columns).expect("writing to a string");
                 }
                 if cell.rows > 1 {
-                    open.push_str(&format!(" rowspan=\"{}\"", cell.rows));
+                    write!(open, " rowspan=\"{}\"", cell.rows).expect("writing to a string");
                 }
                 open.push('>');
                 if !cell.blocks.iter().any(|block| self.has_content(*block)) {
