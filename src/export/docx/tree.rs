@@ -252,7 +252,7 @@ impl Builder {
             for id in &self.wanted[index] {
                 match self.by_id.get(id) {
                     Some(&child) => {
-                        below.push((child, holder, if keeps { depth + 1 } else { depth }))
+                        below.push((child, holder, if keeps { depth + 1 } else { depth }));
                     }
                     None => self.problems.missing += 1,
                 }

@@ -60,14 +60,14 @@ impl<'a> Writer<'a> {
                 self.links.push(WrittenLink { token: token.clone(), path: Some(path) });
                 self.lines.line(&link);
             }
-            Kind::AddOns { source: Some(source), .. } => match drawing_language(source) {
-                Some(language) => self.fence(source, language),
-                None => {
+            Kind::AddOns { source: Some(source), .. } => {
+                let language = drawing_language(source);
+                if language.is_none() {
                     self.no_content(kind);
                     self.lines.gap(Gap::Blank);
-                    self.fence(source, "");
                 }
-            },
+                self.fence(source, language.unwrap_or_default());
+            }
             Kind::Okr { period, user_id, .. } => {
                 let mut words = "OKR".to_owned();
                 if !period.is_empty() {

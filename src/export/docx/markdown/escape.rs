@@ -61,7 +61,7 @@ fn push_line(out: &mut String, line: &str, around: Surroundings) {
             '|' => around.place == Place::Cell,
             '_' => !is_inside_word(line, at),
             // A tag, a comment, an address; at the end something could follow.
-            '<' => next.is_none_or(|b| !(b == b' ' || b == b'=' || b.is_ascii_digit())),
+            '<' => next != Some(b' '),
             '&' => looks_like_entity(&line[at..]),
             // Before a link it would make it a picture.
             '!' => next.is_none(),
@@ -162,7 +162,7 @@ pub(super) enum Class {
     Unsure,
 }
 
-/// The class of a character (CommonMark 0.31, section 6.2).
+/// The class of a character (`CommonMark` 0.31, section 6.2).
 pub(super) fn class(c: char) -> Class {
     if matches!(c, ' ' | '\t' | '\n' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}')
         || matches!(c, '\u{202f}' | '\u{205f}' | '\u{3000}')

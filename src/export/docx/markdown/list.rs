@@ -2,7 +2,7 @@
 
 use crate::export::docx::block::Sequence;
 
-/// The largest number that a list item may have (CommonMark 0.31, section 5.2).
+/// The largest number that a list item may have (`CommonMark` 0.31, section 5.2).
 const MAX_NUMBER: u64 = 999_999_999;
 
 /// Numbers of numbered items among siblings.

@@ -1,7 +1,7 @@
 //! Spans → Markdown: which marks open and close where.
 //!
 //! `**` and its kin only mark where white space and punctuation around them allow it
-//! (CommonMark 0.31, section 6.2), and those rules were made for scripts with spaces: in
+//! (`CommonMark` 0.31, section 6.2), and those rules were made for scripts with spaces: in
 //! `**“重要”**后` the second `**` closes nothing. Each pair is therefore checked against the
 //! characters on both sides of both ends; where the pair could be misread, HTML says it.
 

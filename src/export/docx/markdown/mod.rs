@@ -1,4 +1,4 @@
-//! A document's blocks → Markdown: CommonMark with GitHub's tables, checklists and alerts.
+//! A document's blocks → Markdown: `CommonMark` with GitHub's tables, checklists and alerts.
 //!
 //! Front matter, then the page. No text of a document can become a sign: every character is
 //! escaped where it could be one, see `escape`, and each mark is checked to be read as such, see

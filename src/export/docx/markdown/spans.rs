@@ -151,11 +151,11 @@ fn place_blanks(parts: Vec<Span>) -> Vec<Span> {
         if placed.is_empty() {
             // Lines of blanks go, the blanks of the first line with words stay.
             let line = words.rsplit('\n').next().unwrap_or_default();
-            words = line.trim_start_matches([' ', '\t']).to_owned();
+            words = String::from(line.trim_start_matches([' ', '\t']));
         }
         if parts.peek().is_none() {
             let line = words.split('\n').next().unwrap_or_default();
-            words = line.trim_end_matches([' ', '\t']).to_owned();
+            words = String::from(line.trim_end_matches([' ', '\t']));
         }
         if words.is_empty() {
             continue;

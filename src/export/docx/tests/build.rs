@@ -19,7 +19,7 @@ pub struct Built {
 pub fn build(title: &str, blocks: &[B]) -> Built {
     let mut built = Built { items: Vec::new(), context: Context::default() };
     let run = R { what: W::Words(title.to_owned()), ..plain() };
-    built.add(DOCUMENT.to_owned(), 1, "page", json!({}), &[run], blocks);
+    built.add(DOCUMENT.to_owned(), 1, "page", &json!({}), &[run], blocks);
     built
 }
 
@@ -55,7 +55,7 @@ impl Built {
         id: String,
         number: u8,
         key: &str,
-        style: Value,
+        style: &Value,
         runs: &[R],
         below: &[B],
     ) -> String {
@@ -70,7 +70,7 @@ impl Built {
     }
 
     /// Adds a block without text.
-    fn frame(&mut self, number: u8, key: &str, payload: Value, below: &[B]) -> String {
+    fn frame(&mut self, number: u8, key: &str, payload: &Value, below: &[B]) -> String {
         let id = self.next_id();
         let at = self.items.len();
         self.items.push(Value::Null);
@@ -83,28 +83,28 @@ impl Built {
     fn block(&mut self, block: &B) -> String {
         let id = self.next_id();
         match block {
-            B::Text(runs) => self.add(id, 2, "text", json!({}), runs, &[]),
+            B::Text(runs) => self.add(id, 2, "text", &json!({}), runs, &[]),
             B::Heading(level, runs) => {
-                self.add(id, level + 2, &format!("heading{level}"), json!({}), runs, &[])
+                self.add(id, level + 2, &format!("heading{level}"), &json!({}), runs, &[])
             }
-            B::Bullet(runs, below) => self.add(id, 12, "bullet", json!({}), runs, below),
+            B::Bullet(runs, below) => self.add(id, 12, "bullet", &json!({}), runs, below),
             B::Ordered(sequence, runs, below) => {
-                self.add(id, 13, "ordered", json!({"sequence": sequence}), runs, below)
+                self.add(id, 13, "ordered", &json!({"sequence": sequence}), runs, below)
             }
             B::Todo(done, runs, below) => {
-                self.add(id, 17, "todo", json!({"done": done}), runs, below)
+                self.add(id, 17, "todo", &json!({"done": done}), runs, below)
             }
-            B::Quote(runs) => self.add(id, 15, "quote", json!({}), runs, &[]),
+            B::Quote(runs) => self.add(id, 15, "quote", &json!({}), runs, &[]),
             B::Code(language, code) => {
                 let run = R { what: W::Words(code.clone()), ..plain() };
-                self.add(id, 14, "code", json!({"language": language}), &[run], &[])
+                self.add(id, 14, "code", &json!({"language": language}), &[run], &[])
             }
-            B::QuoteBox(below) => self.frame(34, "quote_container", json!({}), below),
+            B::QuoteBox(below) => self.frame(34, "quote_container", &json!({}), below),
             B::Callout(color, below) => {
                 let payload = json!({"background_color": color, "emoji_id": "bulb"});
-                self.frame(19, "callout", payload, below)
+                self.frame(19, "callout", &payload, below)
             }
-            B::Divider => self.frame(22, "divider", json!({}), &[]),
+            B::Divider => self.frame(22, "divider", &json!({}), &[]),
             B::Image(caption) => {
                 let token = format!("box{id}");
                 let path = format!("A b.assets/{token}.png");
@@ -112,26 +112,26 @@ impl Built {
                 self.frame(
                     27,
                     "image",
-                    json!({"token": token, "caption": {"content": caption}}),
+                    &json!({"token": token, "caption": {"content": caption}}),
                     &[],
                 )
             }
             B::Grid(columns) => {
-                let id = self.frame(24, "grid", json!({"column_size": columns.len()}), &[]);
+                let id = self.frame(24, "grid", &json!({"column_size": columns.len()}), &[]);
                 let at = self.items.len() - 1;
                 let children: Vec<String> = columns
                     .iter()
-                    .map(|below| self.frame(25, "grid_column", json!({}), below))
+                    .map(|below| self.frame(25, "grid_column", &json!({}), below))
                     .collect();
                 self.items[at]["children"] = json!(children);
                 id
             }
             B::Table(columns, cells, merged) => {
-                let id = self.frame(31, "table", json!({}), &[]);
+                let id = self.frame(31, "table", &json!({}), &[]);
                 let at = self.items.len() - 1;
                 let ids: Vec<String> = cells
                     .iter()
-                    .map(|below| self.frame(32, "table_cell", json!({}), below))
+                    .map(|below| self.frame(32, "table_cell", &json!({}), below))
                     .collect();
                 let span = |at: usize| if *merged && at == 0 { 2 } else { 1 };
                 let spans: Vec<Value> =

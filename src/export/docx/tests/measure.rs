@@ -71,7 +71,7 @@ fn time_grows_with_the_length_of_one_block_alone() {
     let runs = |count: usize| {
         let run = |n: usize| {
             json!({"text_run": {"content": "x ", "text_element_style":
-                {"bold": n % 2 == 0, "italic": n % 3 == 0, "underline": n % 5 == 0}}})
+                {"bold": n.is_multiple_of(2), "italic": n.is_multiple_of(3), "underline": n.is_multiple_of(5)}}})
         };
         let elements: Vec<Value> = (0..count).map(run).collect();
         vec![
