@@ -34,23 +34,21 @@ impl<'a> Writer<'a> {
                     }
                     let joins = matches!(self.lines.tail(), Some(Marker::Number(_)));
                     let words = self.inline(text, Place::Paragraph);
-                    let interrupts = number == 1 && !words.is_empty();
-                    self.item_gap(first.then_some(gap), joins, interrupts);
+                    // A list that begins with another number cannot interrupt a paragraph.
+                    self.item_gap(first.then_some(gap), joins, number == 1);
                     let marker = Marker::Number(number.saturating_add(1));
                     self.item(node, (format!("{number}. "), marker), &words);
                 }
                 Kind::Bullet(text) => {
                     let words = self.inline(text, Place::Paragraph);
                     let joins = self.lines.tail() == Some(Marker::Dash);
-                    self.item_gap(first.then_some(gap), joins, !words.is_empty());
+                    self.item_gap(first.then_some(gap), joins, true);
                     self.item(node, ("- ".to_owned(), Marker::Dash), &words);
                 }
                 Kind::Todo(text) => {
                     let words = self.inline(text, Place::Paragraph);
-                    // Without words, `[ ]` would be words itself.
-                    let words = if words.is_empty() { "&nbsp;" } else { &words };
                     let mark = if text.done { 'x' } else { ' ' };
-                    let words = format!("[{mark}] {words}");
+                    let words = format!("[{mark}] {}", item_words(&words));
                     let joins = self.lines.tail() == Some(Marker::Dash);
                     self.item_gap(first.then_some(gap), joins, true);
                     self.item(node, ("- ".to_owned(), Marker::Dash), &words);
@@ -107,15 +105,10 @@ impl<'a> Writer<'a> {
     fn item(&mut self, node: NodeId, (sign, marker): (String, Marker), words: &str) {
         let tree = self.tree;
         self.lines.open_item(sign);
-        if words.is_empty() {
-            self.lines.bare_marker();
-        } else {
-            self.lines.lines(words);
-        }
+        self.lines.lines(item_words(words));
         let children = tree.children(node);
         let first_is_item = children.first().is_some_and(|child| tree.kind(*child).is_list_item());
-        let tight = words.is_empty() || first_is_item;
-        self.blocks(children, if tight { Gap::Line } else { Gap::Blank });
+        self.blocks(children, if first_is_item { Gap::Line } else { Gap::Blank });
         self.lines.close_item(marker);
     }
 
@@ -266,4 +259,10 @@ impl<'a> Writer<'a> {
         self.children(node, before);
         self.lines.close_item(Marker::Dash);
     }
+}
+
+/// What stands beside a list item's marker. A marker alone is read as an underline, as a
+/// horizontal line, or not at all, depending on what is around it; and `[ ]` alone as words.
+fn item_words(words: &str) -> &str {
+    if words.is_empty() { "&nbsp;" } else { words }
 }

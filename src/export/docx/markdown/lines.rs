@@ -8,8 +8,6 @@ pub(super) struct Lines {
     gap: Gap,
     /// A list item was closed, and nothing is written since.
     tail: Option<Marker>,
-    /// The last line is a list marker alone. A blank line below would end the item.
-    bare: bool,
 }
 
 /// What separates the next line from the one before.
@@ -49,7 +47,7 @@ impl Lines {
     /// Writes a line; `line` holds no line break.
     pub fn line(&mut self, line: &str) {
         debug_assert!(!line.contains(['\n', '\r']), "one line at a time: {line:?}");
-        if self.gap == Gap::Blank && !self.bare && !self.text.is_empty() {
+        if self.gap == Gap::Blank && !self.text.is_empty() {
             let start = self.text.len();
             // A container without a line yet begins after the blank line.
             for container in self.open.iter().take_while(|container| container.started) {
@@ -58,7 +56,6 @@ impl Lines {
             self.end_line(start);
         }
         self.gap = Gap::Line;
-        self.bare = false;
         self.tail = None;
         let start = self.text.len();
         for container in &mut self.open {
@@ -75,13 +72,6 @@ impl Lines {
             self.text.push_str(line);
             self.text.push('\n');
         }
-    }
-
-    /// Writes the marker of a list item that has no words. What follows stands below: beside it,
-    /// `- ---` and `- - -` would be lines.
-    pub fn bare_marker(&mut self) {
-        self.line("");
-        self.bare = true;
     }
 
     /// Writes several lines.
@@ -122,11 +112,8 @@ impl Lines {
         self.open.push(Container { first: marker, rest: BLANKS, rest_width, started: false });
     }
 
-    /// Ends a list item, writing its marker if it has no line yet.
+    /// Ends a list item, which has a line.
     pub fn close_item(&mut self, marker: Marker) {
-        if self.open.last().is_some_and(|container| !container.started) {
-            self.line("");
-        }
         self.close();
         self.tail = Some(marker);
     }
@@ -141,7 +128,6 @@ impl Lines {
         // Items within it are not neighbours of what follows.
         if self.open.pop().is_some_and(|container| container.started) {
             self.tail = None;
-            self.bare = false;
         }
     }
 

@@ -17,7 +17,8 @@ pub struct Built {
 
 /// Builds the block list of a document.
 pub fn build(title: &str, blocks: &[B]) -> Built {
-    let mut built = Built { items: Vec::new(), context: Context::default() };
+    let mut built =
+        Built { items: Vec::new(), context: Context { colors: true, ..Context::default() } };
     let run = R { what: W::Words(title.to_owned()), ..plain() };
     built.add(DOCUMENT.to_owned(), 1, "page", &json!({}), &[run], blocks);
     built
@@ -30,6 +31,7 @@ fn plain() -> R {
         italic: false,
         strike: false,
         underline: false,
+        color: 0,
         link: None,
     }
 }
@@ -147,7 +149,7 @@ impl Built {
     fn element(&mut self, run: &R) -> Value {
         let mut style = json!({
             "bold": run.bold, "italic": run.italic, "strikethrough": run.strike,
-            "underline": run.underline,
+            "underline": run.underline, "text_color": run.color,
         });
         if let Some(link) = run.link {
             style["link"] = json!({"url": encode_uri_component(link)});

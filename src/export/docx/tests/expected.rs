@@ -25,6 +25,7 @@ pub fn leaves(title: &str, blocks: &[B]) -> Vec<Leaf> {
         italic: false,
         strike: false,
         underline: false,
+        color: 0,
         link: None,
     };
     expected.line(1, &[title]);
@@ -282,6 +283,7 @@ impl Expected {
                 italic: run.italic,
                 strike: run.strike,
                 underline: run.underline,
+                color: run.color,
                 literal: false,
                 link: run.link.map(decode),
             };

@@ -31,6 +31,8 @@ pub struct R {
     pub italic: bool,
     pub strike: bool,
     pub underline: bool,
+    /// 0 to 2.
+    pub color: u8,
     pub link: Option<&'static str>,
 }
 
@@ -243,14 +245,18 @@ fn run() -> impl Strategy<Value = R> {
             "https://x.example/周报 1",
         ][..],
     );
-    (what(), 0u8..16, prop::option::weighted(0.15, link)).prop_map(|(what, marks, link)| R {
-        what,
-        bold: marks & 1 > 0,
-        italic: marks & 2 > 0,
-        strike: marks / 4 == 3,
-        underline: marks / 4 == 1,
-        link,
-    })
+    let color = prop_oneof![6 => Just(0u8), 1 => 1u8..3];
+    (what(), 0u8..16, color, prop::option::weighted(0.15, link)).prop_map(
+        |(what, marks, color, link)| R {
+            what,
+            bold: marks & 1 > 0,
+            italic: marks & 2 > 0,
+            strike: marks / 4 == 3,
+            underline: marks / 4 == 1,
+            color,
+            link,
+        },
+    )
 }
 
 fn runs() -> impl Strategy<Value = Vec<R>> {

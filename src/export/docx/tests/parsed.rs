@@ -30,12 +30,14 @@ pub enum Kind {
 
 /// A character and its look.
 #[derive(Clone, PartialEq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent marks")]
 pub struct Glyph {
     pub character: char,
     pub bold: bool,
     pub italic: bool,
     pub strike: bool,
     pub underline: bool,
+    pub color: u8,
     /// Code or a formula.
     pub literal: bool,
     /// Decoded destination of a link or picture.
@@ -53,6 +55,9 @@ impl std::fmt::Debug for Glyph {
             (self.literal, "c"),
         ];
         looks.iter().filter(|(on, _)| *on).try_for_each(|(_, look)| out.write_str(look))?;
+        if self.color > 0 {
+            write!(out, "{}", self.color)?;
+        }
         self.link.iter().try_for_each(|link| write!(out, "→{link:?}"))
     }
 }
@@ -225,7 +230,6 @@ impl Reader {
 
     fn end(&mut self, tag: TagEnd) -> Result<(), String> {
         match tag {
-            TagEnd::Paragraph | TagEnd::Heading(_) => self.flush(),
             TagEnd::BlockQuote(_) | TagEnd::Item | TagEnd::TableCell => self.leave()?,
             TagEnd::CodeBlock => {
                 let (language, mut text) = self.code.take().ok_or("code was not begun")?;
@@ -297,6 +301,9 @@ impl Reader {
             "</em>" => self.look(1, false),
             "<del>" => self.look(2, true),
             "</del>" => self.look(2, false),
+            "<span style=\"color:#d83931\">" => self.look.color = 1,
+            "<span style=\"color:#de7802\">" => self.look.color = 2,
+            "</span>" => self.look.color = 0,
             "<u>" => self.look(3, true),
             "</u>" => self.look(3, false),
             "<code>" => self.look.literal = true,
