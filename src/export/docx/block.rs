@@ -2,7 +2,7 @@
 //!
 //! One variant for each block type and each text element that the service documents (docs:
 //! docs/docx-v1/data-structure/block, docs/docx-v1/data-structure/rich-text); whatever else
-//! comes is [`Kind::Unknown`] or [`Element::Unknown`] and keeps its place. URLs are decoded.
+//! comes is [`Kind::Unknown`] or [`What::Unknown`] and keeps its place. URLs are decoded.
 
 /// What a block is, with the part of its payload that a reader sees.
 #[derive(Debug, Clone, PartialEq)]

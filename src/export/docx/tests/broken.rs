@@ -61,7 +61,7 @@ fn frames_without_end_do_not_end_the_stack() {
         (49, "source_synced"),
         (777, "unknown"),
     ] {
-        let mut blocks = chain(100_000, 0, key);
+        let mut blocks = chain(10_000, 0, key);
         for block in &mut blocks[1..] {
             block["block_type"] = json!(number);
             if number == 31 {

@@ -12,7 +12,7 @@ use crate::export::docx::{Needs, Tree};
 
 /// Documents a run: few where it must be quick.
 fn cases() -> u32 {
-    if super::long_run() { 1_000_000 } else { 1_500 }
+    if super::long_run() { 1_000_000 } else { 3_000 }
 }
 
 /// Languages have a test of their own.
