@@ -118,6 +118,12 @@ impl Built {
                     &[],
                 )
             }
+            B::File(name) => {
+                let token = format!("box{id}");
+                let path = format!("A b.assets/{token}.png");
+                self.context.media.insert(token.clone(), Found::Here(path));
+                self.frame(23, "file", &json!({"token": token, "name": name}), &[])
+            }
             B::Grid(columns) => {
                 let id = self.frame(24, "grid", &json!({"column_size": columns.len()}), &[]);
                 let at = self.items.len() - 1;

@@ -147,6 +147,10 @@ impl Expected {
                     let (glyphs, words) = self.image(caption);
                     self.leaf(Kind::Line { level: 0, glyphs, words });
                 }
+                B::File(name) => {
+                    let (glyphs, words) = self.file(name);
+                    self.leaf(Kind::Line { level: 0, glyphs, words });
+                }
                 B::Table(_, cells, merged) => self.table(cells, *merged),
             }
         }
@@ -199,7 +203,7 @@ impl Expected {
             |run: &R| matches!(&run.what, W::Math(source) if source.contains('|'));
         let simple = |block: &B| match block {
             B::Text(runs) => !runs.iter().any(formula_with_pipe),
-            B::Image(_) => true,
+            B::Image(_) | B::File(_) => true,
             _ => false,
         };
         let pipes = !merged && cells.iter().flatten().all(simple);
@@ -220,6 +224,7 @@ impl Expected {
                             (glyphs, words)
                         }
                         B::Image(caption) => self.image(caption),
+                        B::File(name) => self.file(name),
                         _ => unreachable!("not simple"),
                     };
                     all.extend(glyphs);
@@ -245,6 +250,17 @@ impl Expected {
         let italic = Glyph { italic: true, ..Glyph::default() };
         glyphs.extend(visible().map(|character| Glyph { character, ..italic.clone() }));
         (glyphs, even(&format!("{caption}\n{caption}")))
+    }
+
+    /// A file: its name, or its token, linked.
+    fn file(&mut self, name: &str) -> (Vec<Glyph>, String) {
+        let token = format!("boxb{}", self.blocks - 1);
+        let name = one_line(name);
+        let words = format!("📎 {}", if name.is_empty() { &token } else { &name });
+        let look = Glyph { link: Some(format!("A b.assets/{token}.png")), ..Glyph::default() };
+        let visible = words.chars().filter(|c| !c.is_whitespace());
+        let glyphs = visible.map(|character| Glyph { character, ..look.clone() }).collect();
+        (glyphs, even(&words))
     }
 
     fn paragraph(&mut self, runs: &[R]) {

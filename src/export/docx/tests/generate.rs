@@ -17,6 +17,7 @@ pub enum B {
     Code(u8, String),
     Divider,
     Image(String),
+    File(String),
     /// Cells row by row, as many a row as the first number says, and whether the first two
     /// are merged.
     Table(usize, Vec<Vec<B>>, bool),
@@ -275,6 +276,7 @@ pub fn blocks() -> impl Strategy<Value = Vec<B>> {
         1 => (0u8..78, words()).prop_map(|(language, code)| B::Code(language, code)),
         1 => Just(B::Divider),
         1 => words().prop_map(B::Image),
+        1 => words().prop_map(B::File),
     ];
     let block = leaf.prop_recursive(4, 24, 4, |block| {
         let some = || prop::collection::vec(block.clone(), 0..4);

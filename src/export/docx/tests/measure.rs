@@ -1,6 +1,8 @@
 //! How long a large document takes. Not part of the usual run; in a release build:
 //! `cargo test --release --lib docx::tests::measure -- --ignored --nocapture`
 
+#![expect(clippy::print_stdout, reason = "a measurement says what it measured")]
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
