@@ -20,7 +20,8 @@ use crate::feishu::oauth::AppKey;
 use crate::feishu::{Client, Credentials, HttpSend, Settings};
 use crate::model::account::Domain;
 
-const TOKEN: &str = "FEISHU_USER_ACCESS_TOKEN";
+/// A user's access token, as it is.
+pub const TOKEN: &str = "FEISHU_USER_ACCESS_TOKEN";
 const APP_ID: &str = "FEISHU_APP_ID";
 const APP_SECRET: &str = "FEISHU_APP_SECRET";
 const PROFILE: &str = "FEISHU_MIRROR_PROFILE";
@@ -303,6 +304,11 @@ pub fn client(
         None => Arc::new(Network::new()),
     };
     Client::new(settings, http, session.clock.clone())
+}
+
+/// True where the environment holds a user's token.
+pub fn has_token(session: &Session) -> bool {
+    set(&session.vars, TOKEN).is_some()
 }
 
 /// A variable that is set to something.

@@ -95,8 +95,8 @@ fn compare(before: Option<&Recorded>, now: Option<&Recorded>) -> Result<(), Prob
         differences.join("; ")
     ))
     .hint(format!(
-        "nothing was changed. Use the identity from before (--profile, --user), or say that the \
-         change is meant: feishu-mirror sync {ACCEPT}"
+        "use the identity from before (--profile, --user); or, if the change is meant, run sync \
+         with {ACCEPT} added"
     )))
 }
 
@@ -111,7 +111,16 @@ fn resolve_as(
         (Identity::Auto, Some(_)) if session.global.user.is_none() => Identity::App,
         (identity, _) => identity,
     };
-    account::resolve(session, Some(config), want).map_err(|problem| with_recorded(problem, decided))
+    let account = account::resolve(session, Some(config), want)
+        .map_err(|problem| with_recorded(problem, decided))?;
+    if want == Identity::App && config.identity == Identity::Auto && account::has_token(session) {
+        session.ui.warn(&format!(
+            "{} is not used: this mirror is the app's; if it is to be the user's from now on, run \
+             sync with {ACCEPT} added",
+            account::TOKEN
+        ));
+    }
+    Ok(account)
 }
 
 impl Identified {
@@ -153,8 +162,8 @@ impl Identified {
             recorded.sources[name].root
         ))
         .hint(format!(
-            "nothing was changed. Is it another user or tenant? If that is meant: feishu-mirror \
-             sync {ACCEPT}"
+            "is it another user or tenant? If that is meant, run sync with {ACCEPT} added; \
+             nothing was changed"
         )))
     }
 }
@@ -285,7 +294,7 @@ fn with_recorded(problem: Problem, before: Option<&Recorded>) -> Problem {
     };
     let hint = problem.hint.unwrap_or_default();
     Problem::new(LOGIN, format!("{}; this mirror is {whose}", problem.message)).hint(format!(
-        "{hint}\nor go on with another identity, if that is meant: feishu-mirror sync {ACCEPT}"
+        "{hint}\nor go on with another identity, if that is meant: run sync with {ACCEPT} added"
     ))
 }
 
@@ -306,8 +315,8 @@ fn needs_no_user(sources: &[Source], decided: bool) -> Result<(), Problem> {
         .hint(if decided {
             format!(
                 "name a space that the app can see; or make it a user's mirror: log in \
-                 (feishu-mirror auth login), leave `identity = \"app\"` out of the config, then \
-                 feishu-mirror sync {ACCEPT}"
+                 (feishu-mirror auth login), leave `identity = \"app\"` out of the config, then run \
+                 sync with {ACCEPT} added"
             )
         } else {
             "log in: feishu-mirror auth login; or name a space that the app can see".to_owned()
@@ -398,6 +407,39 @@ mod tests {
                     assert!(problem.hint.unwrap().contains(ACCEPT));
                 }
             }
+        }
+    }
+
+    /// What the manifest has, who comes, and what it is to say then; `no`: refused.
+    #[test]
+    fn under_the_lock_it_is_compared_again() {
+        let cases = [
+            ("-", "feishu cli_1 - -", "feishu cli_1 - -"),
+            ("feishu cli_1 - -", "feishu cli_1 - -", "as before"),
+            // Another run recorded it while this one waited.
+            ("feishu cli_1 - -", "feishu cli_1 ou_1 t1", "no"),
+            ("feishu cli_1 ou_1 t1", "feishu cli_1 ou_2 t1", "no"),
+            // What is not known now is not forgotten.
+            ("feishu cli_1 ou_1 t1", "feishu - ou_1 -", "as before"),
+            ("feishu - ou_1 -", "feishu cli_1 ou_1 t1", "feishu cli_1 ou_1 t1"),
+        ];
+        for (before, now, want) in cases {
+            let before = (before != "-").then(|| account(before));
+            let mut who = Identified {
+                client: nobody(),
+                as_user: false,
+                account: account(now),
+                accepted: false,
+            };
+            match who.confirm(before.as_ref()) {
+                Ok(None) => assert_eq!(want, "as before", "{now}"),
+                Ok(Some(news)) => assert_eq!(news, account(want), "{now}"),
+                Err(_) => assert_eq!(want, "no", "{now}"),
+            }
+            who.accepted = true;
+            let accepted = who.confirm(before.as_ref()).unwrap();
+            let is_news = before.as_ref() != Some(&account(now));
+            assert_eq!(accepted, is_news.then(|| account(now)));
         }
     }
 

@@ -61,8 +61,10 @@ struct NextRun {
     health: Option<Health>,
     /// When renewals stop, seconds since 1970.
     grant_ends_secs: Option<i64>,
-    /// What to do, and until when.
+    /// What is the matter, and until when.
     warning: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
 }
 
 impl NextRun {
@@ -70,8 +72,6 @@ impl NextRun {
         let account = match identity::resolve(session, config) {
             Ok(account) => account,
             Err(problem) => {
-                let hint = problem.hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
-                let warning = Some(format!("{}{hint}", problem.message));
                 return Self {
                     identity: None,
                     profile: None,
@@ -79,12 +79,14 @@ impl NextRun {
                     user: None,
                     health: None,
                     grant_ends_secs: None,
-                    warning,
+                    warning: Some(problem.message),
+                    hint: problem.hint,
                 };
             }
         };
         let now_secs = session.clock.now_secs();
         let login = account.login.as_ref();
+        let warned = login.is_some_and(|login| login.warning(now_secs).is_some());
         Self {
             identity: Some(if account.is_user() { "user" } else { "app" }),
             profile: account.profile.as_ref().map(|profile| profile.name.clone()),
@@ -93,13 +95,21 @@ impl NextRun {
             health: login.map(|login| login.health(now_secs)),
             grant_ends_secs: login.map(Login::grant_ends_at),
             warning: login.and_then(|login| login.warning(now_secs)),
+            hint: account
+                .profile
+                .as_ref()
+                .filter(|_| warned)
+                .map(|profile| format!("run: feishu-mirror auth login --profile {}", profile.name)),
         }
     }
 
     fn text(&self) -> String {
         let app = self.app_id.as_deref().unwrap_or("an app");
         match (self.identity, &self.user, self.grant_ends_secs) {
-            (None, ..) => "no usable credential".to_owned(),
+            (None, ..) => "the next run cannot begin, see below".to_owned(),
+            (_, Some(user), _) if self.health == Some(Health::NeedsRelogin) => {
+                format!("user {} by {app}, whose login has ended", escaped(user))
+            }
             (_, Some(user), Some(ends)) => {
                 format!("user {} by {app}, for runs until {}", escaped(user), minute(ends))
             }
@@ -242,6 +252,9 @@ impl Status {
         ui.raw(columns(&rows, &[]).as_bytes());
         if let Some(warning) = &self.next.warning {
             ui.warn(warning);
+            for line in self.next.hint.iter().flat_map(|hint| hint.lines()) {
+                ui.note(&format!("  {}", escaped(line)));
+            }
         }
         for entry in self.waiting.iter().take(SHOWN) {
             let message = entry.error().map_or("", |error| error.message.as_str());

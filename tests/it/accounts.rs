@@ -171,3 +171,37 @@ async fn a_renewal_without_a_network_keeps_the_login() {
     .await
     .unwrap();
 }
+
+/// The most talkative log has no secret in it, whatever is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_no_secret() {
+    let served = Served::start().await;
+    let tenant = served.tenant.clone();
+    tenant.root().docx("周报");
+    tenant.root().upload("a.pdf", "%PDF-");
+    let program = Program::new(&served);
+    tokio::task::spawn_blocking(move || {
+        program.add_profile();
+        let loud = |args: &[&str]| {
+            let mut command = program.command(args);
+            command.env("RUST_LOG", "trace");
+            command
+        };
+        let mut login = Login::start(loud(&["auth", "login", "--no-browser", "--json", "-vvv"]));
+        let back = tenant.approve_login(&login.link(), "demo");
+        login.paste(&back);
+        login.end().success();
+        let ran = Program::finish(loud(&["sync", "-vvv"])).success();
+        assert!(ran.err.contains("export_tasks"), "it does talk");
+        tenant.jump(DAY);
+        Program::finish(loud(&["sync", "-vvv"])).success();
+        Program::finish(loud(&["auth", "status", "--verify", "-vvv"])).success();
+        tenant.revoke_user("demo");
+        tenant.jump(DAY);
+        Program::finish(loud(&["sync", "-vvv"])).exits(4);
+        Program::finish(loud(&["doctor", "-vvv"])).exits(1);
+        Program::finish(loud(&["auth", "logout", "--force", "-vvv"])).success();
+    })
+    .await
+    .unwrap();
+}

@@ -213,3 +213,47 @@ async fn a_refused_token_is_renewed_once() {
     mirror.sync().await.exits(4);
     assert_eq!(tenant.calls("POST", "/authen/v2/oauth/token"), 1, "not again and again");
 }
+
+/// A mirror that begins anew with `--init` is somebody's again from its first run on.
+#[tokio::test(start_paused = true)]
+async fn a_new_manifest_learns_whose_it_is() {
+    let tenant = two_users();
+    let mirror = with_profile(&tenant).await;
+    mirror.log_in("default", "demo");
+    mirror.sync().await.success();
+    std::fs::remove_file(mirror.state("root.json")).unwrap();
+    mirror.run(&["sync", "--init"]).await.success();
+    mirror.run(&["auth", "logout"]).await.success();
+    mirror.sync().await.exits(4).says(&["demo", "feishu-mirror auth login"]);
+}
+
+/// A library needs a user; a mirror of the app does not become one by a login alone, and
+/// the hint says what does.
+#[tokio::test(start_paused = true)]
+async fn a_library_needs_a_user_and_the_hint_works() {
+    let tenant = two_users();
+    tenant.my_library().docx("日记");
+    let mirror = with_profile(&tenant).await;
+    mirror.sync().await.success();
+    let library = "[[source]]\nname = \"mine\"\nkind = \"wiki\"\nspace = \"my_library\"\n";
+    mirror.configure(&format!("{SOURCES}{library}"));
+    mirror.log_in("default", "demo");
+    mirror.sync().await.exits(4).says(&["mine", "--accept-identity-change"]);
+    mirror.run(&["sync", "--accept-identity-change"]).await.success();
+    assert!(mirror.path("mine/日记.docx").exists());
+}
+
+/// What the command line says against itself is a wrong command line.
+#[tokio::test(start_paused = true)]
+async fn a_user_for_the_apps_calls_is_a_contradiction() {
+    let tenant = two_users();
+    let mut mirror = with_profile(&tenant).await;
+    mirror.log_in("default", "demo");
+    mirror.run(&["auth", "token", "--as", "app", "--user", "demo"]).await.exits(64);
+    mirror.configure(&format!("identity = \"app\"\n{SOURCES}"));
+    mirror.run(&["sync", "--user", "demo"]).await.exits(64).says(&["--user", "app"]);
+    mirror.run(&["sync"]).await.success();
+    mirror.configure(SOURCES);
+    mirror.vars.insert(TOKEN.to_owned(), li());
+    mirror.run(&["sync"]).await.success().says(&[TOKEN, "is not used", "the app's"]);
+}
