@@ -438,6 +438,11 @@ mod tests {
         for sub in Cli::command().get_subcommands() {
             let name = sub.get_name();
             insta::assert_snapshot!(format!("help_{name}"), shown(&format!("{name} --help")));
+            for below in sub.get_subcommands() {
+                let words = format!("{name} {}", below.get_name());
+                let snapshot = format!("help_{}", words.replace(' ', "_"));
+                insta::assert_snapshot!(snapshot, shown(&format!("{words} --help")));
+            }
         }
     }
 }

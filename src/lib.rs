@@ -21,6 +21,7 @@ pub mod commands;
 pub mod config;
 pub mod crawl;
 pub mod disk;
+pub mod export;
 pub mod feishu;
 pub mod layout;
 pub mod model;

@@ -111,13 +111,17 @@ mod tests {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     }
 
+    /// Variables, and the browser that they mean.
+    #[cfg(all(unix, not(target_os = "macos")))]
+    type Case<'a> = (&'a [(&'a str, &'a str)], Option<Browser>);
+
     #[test]
     #[cfg(all(unix, not(target_os = "macos")))]
     fn a_browser_is_only_opened_where_somebody_sees_it() {
         let named = |commands: &[&str]| {
             Some(Browser::Commands(commands.iter().map(|one| (*one).to_owned()).collect()))
         };
-        let cases: [(&[(&str, &str)], Option<Browser>); 8] = [
+        let cases: [Case<'_>; 8] = [
             (&[], None),
             (&[("DISPLAY", "")], None),
             (&[("SSH_CONNECTION", "10.0.0.1 1 10.0.0.2 22")], None),

@@ -112,14 +112,20 @@ fn close(
     use std::os::unix::fs::PermissionsExt;
     let bits = |found: &fs::Metadata| found.permissions().mode() & 0o7777;
     let (was, is) = (bits(found), if found.is_dir() { 0o700 } else { 0o600 });
-    if was & 0o077 == 0 {
+    if is_private(was) {
         return Ok(None);
     }
     let closed = set(fs::Permissions::from_mode(is)).and_then(|()| look());
     match closed {
-        Ok(now) if bits(&now) & 0o077 == 0 => Ok(Some(Repaired { path: path.to_owned(), was, is })),
+        Ok(now) if is_private(bits(&now)) => Ok(Some(Repaired { path: path.to_owned(), was, is })),
         _ => Err(AuthError::Open { path: path.to_owned(), mode: was, want: is }),
     }
+}
+
+/// True for a mode that gives group and others nothing.
+#[cfg(unix)]
+fn is_private(mode: u32) -> bool {
+    mode.trailing_zeros() >= 6
 }
 
 #[cfg(not(unix))]

@@ -1,6 +1,6 @@
 //! One user's login: tokens, their ends, what was granted. Times in seconds since 1970.
 //!
-//! Pure but for its JSON form, [`LoginFile`], which nobody outside `auth` sees.
+//! Pure but for its JSON form, `LoginFile`, which nobody outside `auth` sees.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -164,7 +164,7 @@ impl Login {
             return Some(format!("the login of {name} has ended: log in again"));
         }
         let left = self.grant_ends_at() - now_secs;
-        (left < WARN_SECS).then(|| {
+        (left <= WARN_SECS).then(|| {
             let days = left.div_euclid(86_400);
             let when = match days {
                 0 => "today".to_owned(),

@@ -37,6 +37,9 @@ pub mod pkce;
 pub mod profiles;
 pub mod renew;
 pub mod scopes;
+#[cfg(test)]
+mod tests;
+mod users;
 
 use std::path::PathBuf;
 
@@ -123,7 +126,7 @@ impl AuthError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Io { .. } => return None,
+            Self::Io { .. } | Self::BadName(_) => return None,
             Self::Damaged { path, .. } => format!(
                 "restore it from a backup, or remove it and log in again: rm '{}'",
                 path.display()
@@ -134,7 +137,6 @@ impl AuthError {
             Self::Newer { .. } => {
                 "update feishu-mirror, or set FEISHU_MIRROR_HOME to another folder".to_owned()
             }
-            Self::BadName(_) => return None,
             Self::NoProfile { known, .. } if known.is_empty() => {
                 "make one: feishu-mirror profile add NAME --app-id cli_…".to_owned()
             }

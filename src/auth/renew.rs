@@ -30,7 +30,8 @@ use tokio::time::Instant;
 use super::AuthError;
 use super::files;
 use super::logins::Login;
-use super::profiles::{HeldLogin, Profile};
+use super::profiles::Profile;
+use super::users::HeldLogin;
 use crate::clock::Clock;
 use crate::feishu::oauth::{AppKey, Grant, OAuth};
 use crate::feishu::{ApiError, Class, TokenSource};
@@ -217,7 +218,7 @@ impl StoredLogin {
     }
 
     /// [`TokenSource::token`], with the call that renews.
-    async fn token_by<F>(
+    pub(super) async fn token_by<F>(
         &self,
         refused: Option<&SecretString>,
         refresh: impl FnOnce(AppKey, SecretString) -> F + Send,

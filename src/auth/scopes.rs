@@ -83,6 +83,7 @@ enum Who {
     User,
 }
 
+#[derive(Clone, Copy)]
 struct Row {
     of: Use,
     what: &'static str,
@@ -247,9 +248,12 @@ pub fn markdown() -> String {
     let mut table = "| for | scope | or one of |\n| --- | --- | --- |\n".to_owned();
     for (scope, what, or) in rows {
         let or: Vec<String> = or.iter().map(code).collect();
-        table.push_str(&format!("| {} | `{scope}` | {} |\n", what.join(", "), or.join(", ")));
+        // An empty cell is `| |`.
+        let cells = [what.join(", "), format!("`{scope}`"), or.join(", ")];
+        table.push_str(format!("| {}", cells.join(" | ")).trim_end());
+        table.push_str(" |\n");
     }
-    table.replace("|  |\n", "| |\n")
+    table
 }
 
 /// Which sources and formats make the config need it; `None`: nothing does.

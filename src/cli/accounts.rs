@@ -35,12 +35,22 @@ pub enum Auth {
 /// `auth login`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-In a browser: the app must have the redirect URI http://localhost:9000/callback (with --port,
-that port) in the developer console under Security Settings (安全设置). With --device no redirect
-URI is needed, and the link can be opened on any device.
+In a browser: the app must have the redirect URL (重定向 URL) http://localhost:9000/callback (with
+--port, that port) in the developer console under Security Settings (安全设置). With --device no
+redirect URL is needed, and the link can be opened on any device.
 
-Without --scope and --domain, exactly the scopes are asked for that the sources and formats of
-mirror.toml need.
+Without --scope, --domain and --recommend, the scopes are asked for that the sources and formats of
+mirror.toml need, in the form in which the app has them; what the app does not have is left out and
+named. offline_access, which makes the login renew itself, is always added. What was granted before
+stays granted.
+
+The app is the profile's. Where there is no profile, FEISHU_APP_ID and FEISHU_APP_SECRET become one
+by logging in. With --user, nobody else is logged in.
+
+With --json: authorization_url or device_authorization, then authorization_complete.
+
+Exit codes: 0 logged in, also where scopes are missing (they are named); 4 nobody was: refused,
+expired, no app; 1 the app or this machine has to be set up first.
 
 Examples:
   feishu-mirror auth login
@@ -48,20 +58,28 @@ Examples:
   feishu-mirror auth login --device
   feishu-mirror auth login --device --no-wait --json
   feishu-mirror auth login --device-code CODE     go on with what --no-wait printed
-  feishu-mirror auth login --domain drive,wiki --recommend")]
+  feishu-mirror auth login --domain drive,wiki --recommend
+  feishu-mirror auth login --scope 'docs:document:export'")]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Login {
     /// Ask for these scopes, separated by spaces or commas
     #[arg(long, value_name = "SCOPES", conflicts_with_all = ["domain", "recommend"])]
     pub scope: Option<String>,
-    /// Ask for what these need: drive, wiki, docs, minutes …
+    /// Ask for what these need: drive, wiki, docs, sheets, base, boards, search, minutes,
+    /// events, all
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub domain: Vec<String>,
-    /// With --domain, or alone for all of them: the scopes this program recommends
+    /// The scopes this program recommends: with --domain of these domains (which alone means the
+    /// same), else of all
     #[arg(long)]
     pub recommend: bool,
     /// Port for the browser's way back [default: 9000]
-    #[arg(long, value_name = "PORT", conflicts_with_all = ["device", "device_code"])]
+    #[arg(
+        long,
+        value_name = "PORT",
+        value_parser = clap::value_parser!(u16).range(1..),
+        conflicts_with_all = ["device", "device_code"]
+    )]
     pub port: Option<u16>,
     /// Do not open a browser: print the link and read the final address from the terminal
     #[arg(long, conflicts_with_all = ["device", "device_code"])]
@@ -82,8 +100,16 @@ pub struct Login {
 
 /// `auth status`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Exit code 0 also where nobody is logged in, since an app needs no login; 1 where what is stored
+cannot be read. The end of a login, 365 days after it was granted, is announced 14 days before.
+
+Examples:
+  feishu-mirror auth status
+  feishu-mirror auth status --verify --json
+  feishu-mirror auth status --user 王芳")]
 pub struct Status {
-    /// Ask the service whether the token is accepted
+    /// Ask the service whether the token is accepted; one that is due is renewed first
     #[arg(long)]
     pub verify: bool,
 }
@@ -117,7 +143,8 @@ pub enum As {
 /// `auth token`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The token is a secret: whoever has it reads what it may read, for up to two hours.
+A user's token is renewed first where it is due. It is a secret: whoever has it reads what it may
+read, for up to two hours. With --json also whose it is (user or app) and, where known, its end.
 
 Examples:
   TOKEN=$(feishu-mirror auth token --as user)")]
@@ -129,6 +156,15 @@ pub struct Token {
 
 /// `auth logout`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The login is ended at the service first, then removed here. Where the service cannot be told,
+nothing is removed, unless --force says so: the tokens then stay good there until they end. The
+mirrored files and the profile stay.
+
+Examples:
+  feishu-mirror auth logout                the default user
+  feishu-mirror auth logout --user 王芳
+  feishu-mirror auth logout --all")]
 pub struct Logout {
     /// Every user of the profile
     #[arg(long)]
@@ -140,6 +176,12 @@ pub struct Logout {
 
 /// `auth users`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The default user, marked by a star, is the one that runs use without --user.
+
+Examples:
+  feishu-mirror auth users
+  feishu-mirror auth users --default 王芳")]
 pub struct Users {
     /// Make this user (name or open id) the default one
     #[arg(long, value_name = "USER")]
@@ -177,7 +219,10 @@ pub enum Profile {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The secret is read from --app-secret-stdin, from FEISHU_APP_SECRET, or asked for; it is never an
-argument, where other users of the machine could read it.")]
+argument, where other users of the machine could read it.
+
+--create-app shows a link and a code; whoever opens it and agrees has a new app, whose id and secret
+are stored without being printed.")]
 pub struct ProfileAdd {
     /// Its name
     #[arg(value_name = "NAME", value_parser = values::profile)]

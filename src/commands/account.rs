@@ -20,7 +20,8 @@ use crate::feishu::oauth::AppKey;
 use crate::feishu::{Client, Credentials, HttpSend, Settings};
 use crate::model::account::Domain;
 
-const TOKEN: &str = "FEISHU_USER_ACCESS_TOKEN";
+/// A user's access token, as it is.
+pub const TOKEN: &str = "FEISHU_USER_ACCESS_TOKEN";
 const APP_ID: &str = "FEISHU_APP_ID";
 const APP_SECRET: &str = "FEISHU_APP_SECRET";
 const PROFILE: &str = "FEISHU_MIRROR_PROFILE";
@@ -100,7 +101,14 @@ pub fn resolve(
     config: Option<&Config>,
     want: Identity,
 ) -> Result<Account, Problem> {
+    if want == Identity::App && session.global.user.is_some() {
+        return Err(Problem::new(USAGE, "--user names a user, but the calls are to be the app's")
+            .hint("leave --user out, or `identity = \"app\"` in the config and --as app"));
+    }
     let found = Found::look(session, config)?;
+    for repaired in found.profile.iter().flat_map(|profile| &profile.repaired) {
+        session.ui.warn(&repaired.to_string());
+    }
     let token = set(&session.vars, TOKEN);
     if let (Some(token), true) = (token, want != Identity::App) {
         if session.global.user.is_some() {
@@ -133,7 +141,16 @@ pub fn resolve(
     if want == Identity::User || session.global.user.is_some() {
         return Err(found.nobody(session));
     }
-    let Some(app) = found.app.clone() else { return Err(found.no_app()) };
+    let Some(app) = found.app.clone() else {
+        let problem = found.no_app();
+        return Err(match token {
+            Some(_) => Problem {
+                message: format!("{}; {TOKEN} is a user's and not used here", problem.message),
+                ..problem
+            },
+            None => problem,
+        });
+    };
     let domain = found.domain(config)?;
     let credentials = Credentials::App { app_id: app.id, app_secret: app.secret };
     Ok(Account { domain, credentials, ..found.account() })
@@ -287,6 +304,11 @@ pub fn client(
         None => Arc::new(Network::new()),
     };
     Client::new(settings, http, session.clock.clone())
+}
+
+/// True where the environment holds a user's token.
+pub fn has_token(session: &Session) -> bool {
+    set(&session.vars, TOKEN).is_some()
 }
 
 /// A variable that is set to something.

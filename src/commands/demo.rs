@@ -80,6 +80,14 @@ async fn serve_only(session: &Session, tenant: Tenant, addr: SocketAddr) -> Resu
             sim::APP_ID,
             sim::APP_SECRET
         ));
+        ui.result("\nor as people do it:\n");
+        ui.result(&format!(
+            "echo {} | feishu-mirror profile add demo --app-id {} --domain http://{addr} \
+             --app-secret-stdin --use",
+            sim::APP_SECRET,
+            sim::APP_ID
+        ));
+        ui.result("feishu-mirror auth login");
     }
     ui.flush();
     tokio::select! {

@@ -122,10 +122,7 @@ impl From<ApiError> for Problem {
                 "check the network, HTTPS_PROXY and NO_PROXY, and `domain` in [account]; nothing \
                  was changed",
             ),
-            Class::Login => Some(
-                "set FEISHU_APP_ID and FEISHU_APP_SECRET, or FEISHU_USER_ACCESS_TOKEN, to values \
-                 that are valid for this domain",
-            ),
+            Class::Login => Some("`feishu-mirror doctor` says what is wrong with the credentials"),
             _ => None,
         };
         let hint = error.hint.clone().or(fallback.map(str::to_owned));

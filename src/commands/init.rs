@@ -34,11 +34,13 @@ pub fn run(session: &Session, args: &Init) -> Result<u8, Problem> {
     ui.line(&format!("wrote {}", escaped(&shown)));
     ui.line("");
     ui.line("Next:");
-    ui.line("  1. look at its sources, and set `domain = \"lark\"` outside China");
-    ui.line("  2. set the credentials, either of your app (企业自建应用) or of a user:");
-    ui.line("       export FEISHU_APP_ID=cli_… FEISHU_APP_SECRET=…");
-    ui.line("       export FEISHU_USER_ACCESS_TOKEN=u-…");
-    ui.line(&format!("  3. feishu-mirror{with} diff    shows what would be done"));
-    ui.line(&format!("  4. feishu-mirror{with} sync    does it"));
+    ui.line("  1. look at its sources");
+    ui.line("  2. store your app (企业自建应用); outside China with --domain lark:");
+    ui.line("       feishu-mirror profile add default --app-id cli_…");
+    ui.line("  3. for a user's own library, log in once; without, the app's identity is used:");
+    ui.line(&format!("       feishu-mirror{with} auth login"));
+    ui.line(&format!("  4. feishu-mirror{with} doctor  checks everything"));
+    ui.line(&format!("  5. feishu-mirror{with} diff    shows what would be done"));
+    ui.line(&format!("  6. feishu-mirror{with} sync    does it"));
     Ok(exit::DONE)
 }

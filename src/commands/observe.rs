@@ -65,8 +65,7 @@ impl Prepared {
             retry_failed: flags.retry_failed,
             adopt: flags.adopt,
         };
-        let accept = flags.accept_identity_change;
-        let who = identity::identify(session, &config, &sources, accept, flags.max_calls).await?;
+        let who = identity::identify(session, &config, &sources, flags).await?;
         let client = who.client.clone();
         let deadline = flags.max_time.map(|length| tokio::time::Instant::now() + length);
         Ok(Self { config, sources, rules, options, who, client, deadline, began_ms })

@@ -31,7 +31,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
             if args.activate {
                 profiles.activate(&args.name)?;
             }
-            say_done(session, args, &app, &domain);
+            say_done(session, args, &app, &domain, profiles.active()? == args.name);
             Ok(DONE)
         }
     }
@@ -102,15 +102,18 @@ fn announce(session: &Session, device: &DeviceCode) {
     ui.flush();
 }
 
-fn say_done(session: &Session, args: &Args, app: &AppKey, domain: &Domain) {
+fn say_done(session: &Session, args: &Args, app: &AppKey, domain: &Domain, active: bool) {
     let ui = &session.ui;
     if ui.is_json() {
+        // As `profile add --app-id` says it.
         ui.json(&json!({
-            "event": "profile_added",
-            "profile": args.name,
+            "event": "profile",
+            "name": args.name,
+            "active": active,
             "app_id": app.id,
             "domain": domain.name(),
-            "active": args.activate,
+            "users": [],
+            "change": "added",
         }));
         return;
     }

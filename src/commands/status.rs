@@ -37,7 +37,7 @@ pub fn run(session: &Session) -> Result<u8, Problem> {
 }
 
 struct Status {
-    identity: Identity,
+    next: NextRun,
     /// A run holds the mirror right now.
     at_work: bool,
     last: Option<LastRun>,
@@ -50,7 +50,7 @@ struct Status {
 
 /// Who the next run will be, as far as can be told without a call.
 #[derive(Serialize)]
-struct Identity {
+struct NextRun {
     /// `user` or `app`; `None`: no usable credential.
     identity: Option<&'static str>,
     profile: Option<String>,
@@ -61,17 +61,17 @@ struct Identity {
     health: Option<Health>,
     /// When renewals stop, seconds since 1970.
     grant_ends_secs: Option<i64>,
-    /// What to do, and until when.
+    /// What is the matter, and until when.
     warning: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
 }
 
-impl Identity {
+impl NextRun {
     fn of(session: &Session, config: &Config) -> Self {
         let account = match identity::resolve(session, config) {
             Ok(account) => account,
             Err(problem) => {
-                let hint = problem.hint.map(|hint| format!("\n{hint}")).unwrap_or_default();
-                let warning = Some(format!("{}{hint}", problem.message));
                 return Self {
                     identity: None,
                     profile: None,
@@ -79,12 +79,14 @@ impl Identity {
                     user: None,
                     health: None,
                     grant_ends_secs: None,
-                    warning,
+                    warning: Some(problem.message),
+                    hint: problem.hint,
                 };
             }
         };
         let now_secs = session.clock.now_secs();
         let login = account.login.as_ref();
+        let warned = login.is_some_and(|login| login.warning(now_secs).is_some());
         Self {
             identity: Some(if account.is_user() { "user" } else { "app" }),
             profile: account.profile.as_ref().map(|profile| profile.name.clone()),
@@ -93,13 +95,21 @@ impl Identity {
             health: login.map(|login| login.health(now_secs)),
             grant_ends_secs: login.map(Login::grant_ends_at),
             warning: login.and_then(|login| login.warning(now_secs)),
+            hint: account
+                .profile
+                .as_ref()
+                .filter(|_| warned)
+                .map(|profile| format!("run: feishu-mirror auth login --profile {}", profile.name)),
         }
     }
 
     fn text(&self) -> String {
         let app = self.app_id.as_deref().unwrap_or("an app");
         match (self.identity, &self.user, self.grant_ends_secs) {
-            (None, ..) => "no usable credential".to_owned(),
+            (None, ..) => "the next run cannot begin, see below".to_owned(),
+            (_, Some(user), _) if self.health == Some(Health::NeedsRelogin) => {
+                format!("user {} by {app}, whose login has ended", escaped(user))
+            }
             (_, Some(user), Some(ends)) => {
                 format!("user {} by {app}, for runs until {}", escaped(user), minute(ends))
             }
@@ -130,8 +140,8 @@ impl Status {
         let products = recorded.places.values().flat_map(|row| row.products.values());
         let mirrored_bytes = products.map(|product| product.size).sum();
         let trash = usage(&config.state.join("trash"));
-        let identity = Identity::of(session, config);
-        Ok(Self { identity, at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
+        let next = NextRun::of(session, config);
+        Ok(Self { next, at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
     }
 
     /// Places by type, spaces left out, and by what is not live.
@@ -164,7 +174,7 @@ impl Status {
             "config": config.file.display().to_string(),
             "path": config.path.display().to_string(),
             "running": self.at_work,
-            "account": self.identity,
+            "account": self.next,
             "last_run": self.last.as_ref().map(|last| json!({
                 "run_id": last.run_id,
                 "started_secs": began_secs(&last.run_id),
@@ -208,7 +218,7 @@ impl Status {
                 }
             }
         }
-        row("account", self.identity.text());
+        row("account", self.next.text());
         let (types, states) = self.counts();
         let listed =
             |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
@@ -240,8 +250,11 @@ impl Status {
             );
         }
         ui.raw(columns(&rows, &[]).as_bytes());
-        if let Some(warning) = &self.identity.warning {
+        if let Some(warning) = &self.next.warning {
             ui.warn(warning);
+            for line in self.next.hint.iter().flat_map(|hint| hint.lines()) {
+                ui.note(&format!("  {}", escaped(line)));
+            }
         }
         for entry in self.waiting.iter().take(SHOWN) {
             let message = entry.error().map_or("", |error| error.message.as_str());

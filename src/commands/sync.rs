@@ -71,16 +71,24 @@ impl Run<'_> {
     /// Everything between the lock and the summary; returns the exit code.
     async fn work(&self, summary: &mut Summary) -> Result<u8, Problem> {
         let prepared = self.prepared;
-        self.clean_up()?;
+        let before = self.store.recorded_account()?;
+        let account = prepared.who.confirm(before.as_ref())?;
+        self.settle()?;
         self.reporter.log_to(self.disk.run_log(&self.id)?);
         let recorded = self.store.load()?;
 
         let observed =
             prepared.observe(self.session, &recorded, &self.disk, &self.reporter).await?;
         summary.full = observed.is_full();
-        if let Some(account) = prepared.who.news() {
+        // Only now it is certain that this identity sees what the mirror holds.
+        if let Some(account) = &account {
             self.store.set_account(account)?;
+            if before.is_none() && !recorded.places.is_empty() {
+                let whose = if prepared.who.as_user { "this user's" } else { "the app's" };
+                self.session.ui.note(&format!("from now on this mirror is {whose}"));
+            }
         }
+        self.tidy()?;
         let plan = plan::plan(&observed.inputs(prepared, &recorded));
         let outlook = Outlook::of(&plan, &observed, prepared, &recorded);
         drop(observed);
@@ -115,8 +123,8 @@ impl Run<'_> {
         Ok(code)
     }
 
-    /// Settles what a crash left open, and throws away what nobody needs any more.
-    fn clean_up(&self) -> Result<(), Problem> {
+    /// Settles what a crash left open.
+    fn settle(&self) -> Result<(), Problem> {
         let intents = self.store.intents()?;
         if !intents.is_empty() {
             let settled = apply::settle(&self.disk, &intents)?;
@@ -125,6 +133,11 @@ impl Run<'_> {
             self.disk.sync_folders(&apply::folders_of(&self.disk, &intents)?)?;
             self.store.record(&settled, &closed)?;
         }
+        Ok(())
+    }
+
+    /// Throws away what nobody needs any more.
+    fn tidy(&self) -> Result<(), Problem> {
         let now_secs = self.session.clock.now_secs();
         let secs =
             |length: std::time::Duration| i64::try_from(length.as_secs()).unwrap_or(i64::MAX);

@@ -18,8 +18,8 @@ pub(super) fn hint(means: &Meaning, identity: Identity, scopes: &[String]) -> Op
              one, or unset it and log in once: feishu-mirror auth login"
                 .to_owned()
         }
-        (Kind::Token, Login) => "this call may need the app's identity (identity = \"app\"); \
-            what is stored is checked by: feishu-mirror doctor"
+        (Kind::Token, Login) => "this call may need the app's identity (identity = \"app\" in \
+            the config, --as app for `api`); what is stored is checked by: feishu-mirror doctor"
             .to_owned(),
         (Kind::Login, Login) => "log in again: feishu-mirror auth login".to_owned(),
         (Kind::Token | Kind::Login, App | Nobody) => {

@@ -77,11 +77,11 @@ impl Client {
         }
         #[derive(Deserialize)]
         struct Scope {
-            #[serde(deserialize_with = "wire::token")]
-            scope_name: String,
+            #[serde(rename = "scope_name", deserialize_with = "wire::token")]
+            name: String,
             /// Only in the official SDKs' types.
-            #[serde(default, deserialize_with = "wire::text")]
-            scope_type: Option<String>,
+            #[serde(rename = "scope_type", default, deserialize_with = "wire::text")]
+            kind: Option<String>,
             #[serde(default, deserialize_with = "wire::number")]
             grant_status: Option<i64>,
         }
@@ -89,8 +89,8 @@ impl Client {
         let scopes = data.scopes.unwrap_or_default().into_iter();
         Ok(scopes
             .map(|scope| AppScope {
-                name: scope.scope_name,
-                kind: scope.scope_type,
+                name: scope.name,
+                kind: scope.kind,
                 granted: scope.grant_status == Some(GRANTED),
             })
             .collect())

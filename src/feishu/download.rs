@@ -24,8 +24,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::call::{Call, Expect};
 use super::error::{ApiError, Class, Fault, tidy};
 use super::quota::Endpoint;
+use super::reader::{Asked, Reader, Reply};
 use super::reply::{self, Envelope};
-use super::transport::{Asked, Inner, Reader, Reply};
+use super::transport::Inner;
 use super::{Body, ByteStream, Client};
 
 const FILE: Endpoint = Endpoint::named("GET /open-apis/drive/v1/files/:file_token/download");

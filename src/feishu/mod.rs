@@ -1,9 +1,10 @@
 //! The client of the Feishu Open API: one send path, a file per API family.
 //!
-//! A family's file (`drive`, `wiki`, `docx`, `bitable`, `media` …) knows
-//! the shape of its endpoints and hands a call to `transport`, the only place that
-//! sends: it takes the class's turn in `quota`, adds the `token`, and lets `retry` and
-//! the table in [`error`] decide what a reply means. [`network`] is the real network.
+//! A family's file (`drive`, `wiki`, `docx`, `sheets`, `bitable`, `comments`, `board`,
+//! `media`, `console`, [`oauth`], [`raw`] …) knows the shape of its endpoints and hands a
+//! call to `transport`, the only place that sends: it takes the class's turn in `quota`,
+//! adds the `token`, and lets `retry` and the table in `codes` decide what a reply means;
+//! `advice` says what its reader can do. [`network`] is the real network.
 
 mod advice;
 mod bitable;
@@ -29,6 +30,7 @@ pub mod oauth;
 mod paging;
 mod quota;
 pub mod raw;
+mod reader;
 mod reply;
 mod retry;
 mod revision;
@@ -236,6 +238,10 @@ pub trait TokenSource: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`Class::Login`] where a person has to log in again; a network's failure keeps
     /// its own class. Either way what is stored stays stored.
+    ///
+    /// The client drives it to its end in a task of its own, also where the call that
+    /// needed the token is dropped: a renewal given up halfway would lose the new tokens
+    /// when the old ones are spent.
     fn token<'a>(
         &'a self,
         oauth: oauth::OAuth<'a>,

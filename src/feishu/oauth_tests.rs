@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::feishu::fake::{CANARY, Fake, Scripted, Step, bytes_reply, json_reply};
+use crate::feishu::fake::{CANARY, Fake, Scripted, Seen, Step, bytes_reply, json_reply};
 
 const TOKEN_CALL: &str = "POST /open-apis/authen/v2/oauth/token";
 
@@ -131,7 +131,7 @@ async fn a_service_in_trouble_is_asked_three_times_with_the_same_token() {
         fake.push(json_reply(granted()));
         let client = fake.client();
         client.oauth().refresh(&app(), &secret("rt")).await.unwrap();
-        let bodies: Vec<_> = fake.seen().iter().map(|seen| seen.json()).collect();
+        let bodies: Vec<_> = fake.seen().iter().map(Seen::json).collect();
         assert!(bodies.len() == 3 && bodies.iter().all(|body| *body == bodies[0]));
 
         (0..3).for_each(|_| fake.push(busy()));

@@ -12,8 +12,9 @@ use super::download::{Answer, Content, has_type};
 use super::error::{ApiError, Class, Fault};
 use super::paging::{MAX_BARREN_PAGES, REPEATS};
 use super::quota::Endpoint;
+use super::reader::{Asked, MAX_JSON_BYTES, Reader, Reply};
 use super::reply::{self, Envelope};
-use super::transport::{Asked, Inner, MAX_JSON_BYTES, Reader, Reply};
+use super::transport::Inner;
 use super::{Body, Client};
 
 /// No error of the service is longer.

@@ -168,7 +168,9 @@ async fn a_listing_that_cannot_be_whole_is_an_error() {
         [(&["A", "B", "A"], "circle"), (&["A", "", "", "", ""], "empty")];
     for (tokens, want) in cases {
         let fake = Fake::user();
-        tokens.iter().for_each(|token| fake.push(page(token)));
+        for token in tokens {
+            fake.push(page(token));
+        }
         let error = fake.client().raw_all(&get("/wiki/v2/spaces")).await.unwrap_err().error;
         assert!(error.message.contains(want), "{error}");
         assert!(error.message.starts_with("GET /open-apis/wiki/v2/spaces: "), "{error}");

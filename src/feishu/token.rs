@@ -16,7 +16,8 @@ use super::call::Call;
 use super::error::{ApiError, Class};
 use super::oauth::OAuth;
 use super::quota::Endpoint;
-use super::transport::{Inner, Json};
+use super::reader::Json;
+use super::transport::Inner;
 use super::{Credentials, TokenSource, wire};
 
 const TENANT_TOKEN: Endpoint =

@@ -120,6 +120,12 @@ impl Store {
         Reader { txn: &txn, path: &self.path }.recorded()
     }
 
+    /// The account that the mirror was made with, where one is recorded.
+    pub fn recorded_account(&self) -> Result<Option<Account>, StoreError> {
+        let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;
+        Reader { txn: &txn, path: &self.path }.account()
+    }
+
     /// The open intents with their numbers, oldest first.
     pub fn intents(&self) -> Result<Vec<(u64, Intent)>, StoreError> {
         let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;

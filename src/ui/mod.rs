@@ -198,7 +198,9 @@ impl Ui {
         let head = Tone::Bad.paint(self.0.how.color_err, "error:");
         self.write_err(&format!("{head} {}", text::escaped_lines(message)));
         if let Some(hint) = hint {
-            self.write_err(&format!("  {}", text::escaped_lines(hint)));
+            for line in text::escaped_lines(hint).lines() {
+                self.write_err(&format!("  {line}"));
+            }
         }
     }
 

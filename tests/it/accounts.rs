@@ -132,7 +132,7 @@ async fn a_renewal_that_dies_leaves_a_whole_login() {
             tenant.jump(DAY);
             let mut command = program.command(&["api", "GET", "/authen/v1/user_info"]);
             command.env("FEISHU_MIRROR_DIE_AT", step);
-            assert_eq!(program.finish(command).code, None, "{step}: killed");
+            assert_eq!(Program::finish(command).code, None, "{step}: killed");
 
             let after = stored();
             let ran = program.run(&["api", "GET", "/authen/v1/user_info"]);
@@ -167,6 +167,40 @@ async fn a_renewal_without_a_network_keeps_the_login() {
         assert!(before.changed(&Snapshot::of(&program.profile(""))).is_empty());
         tenant.calm();
         program.run(&["sync"]).success();
+    })
+    .await
+    .unwrap();
+}
+
+/// The most talkative log has no secret in it, whatever is done.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_no_secret() {
+    let served = Served::start().await;
+    let tenant = served.tenant.clone();
+    tenant.root().docx("周报");
+    tenant.root().upload("a.pdf", "%PDF-");
+    let program = Program::new(&served);
+    tokio::task::spawn_blocking(move || {
+        program.add_profile();
+        let loud = |args: &[&str]| {
+            let mut command = program.command(args);
+            command.env("RUST_LOG", "trace");
+            command
+        };
+        let mut login = Login::start(loud(&["auth", "login", "--no-browser", "--json", "-vvv"]));
+        let back = tenant.approve_login(&login.link(), "demo");
+        login.paste(&back);
+        login.end().success();
+        let ran = Program::finish(loud(&["sync", "-vvv"])).success();
+        assert!(ran.err.contains("export_tasks"), "it does talk");
+        tenant.jump(DAY);
+        Program::finish(loud(&["sync", "-vvv"])).success();
+        Program::finish(loud(&["auth", "status", "--verify", "-vvv"])).success();
+        tenant.revoke_user("demo");
+        tenant.jump(DAY);
+        Program::finish(loud(&["sync", "-vvv"])).exits(4);
+        Program::finish(loud(&["doctor", "-vvv"])).exits(1);
+        Program::finish(loud(&["auth", "logout", "--force", "-vvv"])).success();
     })
     .await
     .unwrap();

@@ -186,7 +186,7 @@ async fn a_damaged_login_is_an_error() {
 #[tokio::test(start_paused = true)]
 async fn check_tells_granted_from_missing() {
     let tenant = tenant();
-    tenant.refuse_scopes("demo", &["docs:document:export"]);
+    tenant.refuse_scopes("demo", &["docs:document:export", "drive:export:readonly"]);
     let mirror = with_logins(&tenant, &["demo"]);
     let check = async |args: &[&str], code: u8| {
         let args = [&["auth", "check", "--json"], args].concat();
@@ -372,7 +372,7 @@ async fn an_app_is_registered_in_the_browser() {
         .success();
     assert!(!run.out.contains(CANARY), "the secret is not printed");
     let added = &run.events()[1];
-    assert_eq!((&added["event"], &added["active"]), (&json!("profile_added"), &json!(true)));
+    assert_eq!((&added["event"], &added["active"]), (&json!("profile"), &json!(true)));
     let stored = profiles(&mirror).get("mine").unwrap();
     assert_eq!(added["app_id"], stored.app.id.as_str());
     assert_eq!(profiles(&mirror).active().unwrap(), "mine");

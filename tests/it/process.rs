@@ -1,5 +1,6 @@
 //! The real binary over loopback: the demo, a download in constant memory, a kill.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -7,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use feishu_mirror::sim::USER_TOKEN;
 
-use crate::support::scale;
-
-const BINARY: &str = env!("CARGO_BIN_EXE_feishu-mirror");
+use crate::support::program::BINARY;
+use crate::support::{scale, secrets};
 
 /// `demo` shows the whole job, within half a minute, and leaves real files.
 #[test]
@@ -29,6 +29,8 @@ fn demo_shows_the_whole_job() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(output.status.success(), "{text}");
+    secrets::none_in("the demo's output", &text);
+    secrets::none_below(folder.path());
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     for (extension, signature) in [("docx", "PK"), ("xlsx", "PK"), ("pptx", "PK"), ("pdf", "%PDF")]
     {
@@ -86,9 +88,14 @@ impl Server {
             self.address
         );
         std::fs::write(folder.join("mirror.toml"), config).unwrap();
+        // Into a file, which is searched for secrets like all the others.
+        let log =
+            || File::options().create(true).append(true).open(folder.join("out.log")).unwrap();
         let mut command = Command::new(BINARY);
         command
             .args(["sync", "-q"])
+            .stdout(log())
+            .stderr(log())
             .current_dir(folder)
             .env("FEISHU_MIRROR_HOME", folder.join("home"))
             .env("FEISHU_USER_ACCESS_TOKEN", USER_TOKEN)
@@ -146,6 +153,7 @@ fn long_a_large_upload_takes_constant_memory() {
     let above = most.saturating_sub(idle);
     println!("{size} bytes: {} KiB above an idle run's {} KiB", above >> 10, idle >> 10);
     assert!(above < 64 << 20, "{above} bytes above idle");
+    secrets::none_below(folder.path());
 }
 
 /// `kill -9` in the middle of a download: the next run goes on, and the file is whole.
@@ -175,4 +183,5 @@ fn a_killed_run_is_finished_by_the_next() {
     assert_eq!(file.metadata().unwrap().len(), size as u64);
     let status = server.sync(folder.path()).status().unwrap();
     assert!(status.success());
+    secrets::none_below(folder.path());
 }

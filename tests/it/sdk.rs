@@ -74,7 +74,7 @@ async fn the_official_python_sdk_takes_a_token_of_ours() {
         program.log_in(&tenant, "demo");
         let token = program.command(&["auth", "token", "--as", "user"]).output().unwrap();
         assert!(token.status.success(), "{token:?}");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/sdk/token.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/sdk/whoami.py");
         let mut child = Command::new(python)
             .arg(script)
             .args([&base, APP_ID, APP_SECRET])

@@ -1,6 +1,7 @@
 //! Where a reply goes: JSON as text for people or programs, content into a file that is
 //! there whole or not at all.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ pub fn formatted(text: &str, pretty: bool) -> String {
         }
     };
     let skip_space = |chars: &mut std::iter::Peekable<std::str::Chars<'_>>| {
-        while chars.next_if(|c| c.is_ascii_whitespace()).is_some() {}
+        while chars.next_if(char::is_ascii_whitespace).is_some() {}
     };
     while let Some(c) = chars.next() {
         match c {
@@ -64,7 +65,7 @@ fn string(chars: &mut impl Iterator<Item = char>, out: &mut String) {
     while let Some(c) = chars.next() {
         if c.is_control() {
             // Below U+0020 JSON allows none; U+007F to U+009F it does.
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
             continue;
         }
         out.push(c);

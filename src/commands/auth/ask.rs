@@ -187,23 +187,12 @@ impl Ask {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Command;
+    use crate::cli::accounts::Auth;
 
-    fn args(line: &str) -> Args {
-        use crate::cli::{self, Command, accounts::Auth};
-        let words = format!("feishu-mirror auth login {line}");
-        let cli = cli::parse(
-            words
-                .split('|')
-                .flat_map(|part| {
-                    if part.starts_with('=') {
-                        vec![part[1..].into()]
-                    } else {
-                        part.split_whitespace().map(Into::into).collect::<Vec<_>>()
-                    }
-                })
-                .collect(),
-        )
-        .unwrap();
+    fn args(line: &[&str]) -> Args {
+        let words = ["feishu-mirror", "auth", "login"].iter().chain(line).map(Into::into);
+        let cli = crate::cli::parse(words.collect()).unwrap();
         let Command::Auth(Auth::Login(args)) = cli.command else { panic!() };
         args
     }
@@ -220,33 +209,34 @@ mod tests {
 
     #[test]
     fn scopes_come_from_flags_else_the_config() {
-        let ask = Ask::new(&args("--scope |=b:c a:b b:c"), Some(&config(WIKI))).unwrap();
+        let ask = Ask::new(&args(&["--scope", "b:c a:b b:c"]), Some(&config(WIKI))).unwrap();
         assert_eq!(ask.requested(), ["b:c", "a:b", OFFLINE_ACCESS]);
-        let ask = Ask::new(&args("--scope offline_access,a:b"), None).unwrap();
+        let ask = Ask::new(&args(&["--scope", "offline_access,a:b"]), None).unwrap();
         assert_eq!(ask.requested(), [OFFLINE_ACCESS, "a:b"]);
 
-        let ask = Ask::new(&args(""), Some(&config(WIKI))).unwrap();
+        let ask = Ask::new(&args(&[]), Some(&config(WIKI))).unwrap();
         let requested = ask.requested();
         assert!(requested.contains(&"wiki:node:retrieve".to_owned()), "{requested:?}");
         assert!(!requested.contains(&"space:document:retrieve".to_owned()), "no Drive source");
         assert!(ask.because.contains("mirror.toml"), "{}", ask.because);
 
-        let ask = Ask::new(&args(""), None).unwrap();
+        let ask = Ask::new(&args(&[]), None).unwrap();
         assert!(ask.requested().contains(&"space:document:retrieve".to_owned()));
         assert!(ask.because.contains("init"), "{}", ask.because);
 
-        let all = Ask::new(&args("--recommend"), None).unwrap().requested();
-        let minutes = Ask::new(&args("--domain minutes --recommend"), None).unwrap().requested();
+        let all = Ask::new(&args(&["--recommend"]), None).unwrap().requested();
+        let minutes =
+            Ask::new(&args(&["--domain", "minutes", "--recommend"]), None).unwrap().requested();
         assert!(minutes.len() < all.len() && minutes.iter().all(|scope| all.contains(scope)));
         assert!(all.len() <= MAX_SCOPES);
     }
 
     #[test]
     fn what_cannot_be_asked_for_is_said() {
-        let problem = Ask::new(&args("--domain drive,kitchen"), None).unwrap_err();
+        let problem = Ask::new(&args(&["--domain", "drive,kitchen"]), None).unwrap_err();
         assert_eq!(problem.code, USAGE);
         assert!(problem.message.contains("kitchen") && problem.hint.unwrap().contains("minutes"));
-        assert_eq!(Ask::new(&args("--scope ,"), None).unwrap_err().code, USAGE);
+        assert_eq!(Ask::new(&args(&["--scope", ","]), None).unwrap_err().code, USAGE);
 
         let names = |count: usize| (0..count).map(|n| format!("a:{n}")).collect::<Vec<_>>();
         assert!(Ask::of_names(names(49), "x").is_ok());
@@ -258,7 +248,7 @@ mod tests {
     /// does not spoil the login.
     #[test]
     fn an_app_is_not_asked_for_what_it_does_not_have() {
-        let mut ask = Ask::new(&args(""), Some(&config(WIKI))).unwrap();
+        let mut ask = Ask::new(&args(&[]), Some(&config(WIKI))).unwrap();
         let wanted = ask.requested();
         let app = [
             scope("wiki:wiki:readonly", true),
@@ -280,11 +270,11 @@ mod tests {
 
     #[test]
     fn what_was_named_is_sent_as_it_is_and_warned_about() {
-        let mut ask = Ask::new(&args("--scope a:b,c:d"), None).unwrap();
+        let mut ask = Ask::new(&args(&["--scope", "a:b,c:d"]), None).unwrap();
         let warning = ask.fit(&[scope("a:b", true)]).unwrap();
         assert!(warning.contains("c:d") && !warning.contains("a:b"), "{warning}");
         assert_eq!(ask.requested(), ["a:b", "c:d", OFFLINE_ACCESS]);
-        let mut silent = Ask::new(&args("--scope a:b"), None).unwrap();
+        let mut silent = Ask::new(&args(&["--scope", "a:b"]), None).unwrap();
         assert_eq!(silent.fit(&[]), None);
         assert_eq!(silent.requested(), ["a:b", OFFLINE_ACCESS]);
         let missing = silent.missing(&["a:b"]);

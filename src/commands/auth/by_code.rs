@@ -86,6 +86,8 @@ fn announce(way: &Way<'_>, attempt: &Attempt) {
         ui.line("Open this link in a browser and agree:\n");
         ui.result(&attempt.url);
         ui.line("");
+        // The link comes before the words about it, whichever streams they go to.
+        ui.flush();
         if way.args.no_browser {
             ui.note(&format!(
                 "The browser then goes to {} and shows an error, since nobody listens there. \

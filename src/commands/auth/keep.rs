@@ -131,6 +131,7 @@ pub fn report(session: &Session, ask: &Ask, login: &Login, profile: &str, has_co
         let what = one.what.as_deref().map_or(String::new(), |what| format!("  {what}"));
         ui.line(&format!("  {} {}{}", ui.paint(Tone::Warn, "missing:"), one.scope, escaped(&what)));
     }
+    ui.flush();
     for warning in &warnings {
         ui.warn(warning);
     }

@@ -85,12 +85,18 @@ impl Way<'_> {
         if !wrong_app {
             return Problem::from(error);
         }
-        let (name, id) = (&self.target.name, &self.target.app.id);
+        let (name, id, domain) = (&self.target.name, &self.target.app.id, &self.target.domain);
+        let on = match domain.name() {
+            "feishu" => String::new(),
+            "lark" => " --domain lark".to_owned(),
+            _ => format!(" --domain {},{}", domain.open, domain.accounts),
+        };
         Problem::new(LOGIN, error.message).hint(format!(
             "copy app id and app secret from the developer console under Credentials & Basic \
-             Info (凭证与基础信息), and compare the domain ({}). A newer secret is stored by: \
-             FEISHU_APP_ID={id} FEISHU_APP_SECRET=… feishu-mirror auth login --profile {name}",
-            self.target.domain.name()
+             Info (凭证与基础信息), and compare the domain ({}). The right secret is stored by: \
+             feishu-mirror profile add {name} --app-id {id}{on}; one in FEISHU_APP_SECRET comes \
+             before it",
+            domain.name()
         ))
     }
 }

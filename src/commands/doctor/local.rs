@@ -90,12 +90,14 @@ pub fn disk(config: &Config) -> Finding {
         Err(finding) => return finding,
     };
     match free_bytes(&near.path) {
-        None => Finding::skip("how much is free is not known on this system"),
-        Some(Err(error)) => Finding::fail(format!(
+        Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+            Finding::skip("how much is free is not known on this system")
+        }
+        Err(error) => Finding::fail(format!(
             "cannot ask how much is free at {}: {error}",
             near.path.display()
         )),
-        Some(Ok(free)) => room(free, config.min_free, &config.path),
+        Ok(free) => room(free, config.min_free, &config.path),
     }
 }
 
@@ -119,14 +121,14 @@ fn room(free: u64, min_free: u64, path: &Path) -> Finding {
 }
 
 #[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<std::io::Result<u64>> {
-    let stat = rustix::fs::statvfs(path);
-    Some(stat.map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize)).map_err(Into::into))
+fn free_bytes(path: &Path) -> std::io::Result<u64> {
+    let stat = rustix::fs::statvfs(path)?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 #[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<std::io::Result<u64>> {
-    None
+fn free_bytes(_: &Path) -> std::io::Result<u64> {
+    Err(std::io::ErrorKind::Unsupported.into())
 }
 
 /// A folder, or the nearest one above it that is there: what it will be made in.

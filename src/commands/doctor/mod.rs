@@ -19,7 +19,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde::Serialize;
 
 use super::account::{self, Account};
 use super::exit::{self, Problem};
@@ -29,7 +29,7 @@ use crate::auth::scopes as table;
 use crate::cli::accounts::Doctor;
 use crate::config::{Config, ConfigError, Identity};
 use crate::feishu::network::Network;
-use crate::feishu::{Client, Credentials, HttpSend};
+use crate::feishu::{ApiError, Class, Client, Credentials, HttpSend};
 use crate::model::account::Domain;
 use access::Access;
 use check::{Check, Finding, Status};
@@ -56,6 +56,14 @@ const OFFLINE: &str = "not looked at: --offline";
 const NO_CONFIG: &str = "not looked at: the config cannot be used";
 const UNREACHED: &str = "not looked at: the service cannot be reached";
 
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    /// False where a check failed.
+    ok: bool,
+    checks: &'a [Check],
+}
+
 /// Runs it.
 pub async fn run(session: &Session, args: &Doctor) -> Result<u8, Problem> {
     let wanted = wanted(&args.only)?;
@@ -67,7 +75,7 @@ pub async fn run(session: &Session, args: &Doctor) -> Result<u8, Problem> {
     }
     let ok = checks.iter().all(|check| check.status != Status::Fail);
     if session.ui.is_json() {
-        session.ui.json(&json!({ "ok": ok, "checks": checks }));
+        session.ui.json(&Report { ok, checks: &checks });
     } else {
         let quiet = |check: &&Check| {
             !session.ui.is_quiet() || matches!(check.status, Status::Warn | Status::Fail)
@@ -136,7 +144,8 @@ impl Patient {
         if !offline && patient.account.is_some() {
             patient.ask(session, wanted).await;
         }
-        patient.login = stored_login(session, patient.config.as_ref().ok(), &patient.account);
+        patient.login =
+            stored_login(session, patient.config.as_ref().ok(), patient.account.as_ref());
         patient
     }
 
@@ -181,8 +190,8 @@ impl Patient {
         let (user, scopes) = tokio::join!(user, scopes);
         self.heard = Heard { user, scopes };
         // A token that is not accepted makes every source look refused.
-        let usable = self.config.as_ref().ok().filter(|_| any(&["scopes"]) && self.is_accepted());
-        if let Some(config) = usable {
+        let usable = any(&["scopes"]) && self.refused().is_none();
+        if let Some(config) = self.config.as_ref().ok().filter(|_| usable) {
             let client = self.client(session, account.credentials.clone());
             self.access = access::probe_all(&client, &config.sources, account.is_user()).await;
         }
@@ -197,14 +206,15 @@ impl Patient {
         account::client(session, config.as_ref(), &self.domain, credentials, Some(0))
     }
 
-    /// True where the identity's own credential was not refused.
-    fn is_accepted(&self) -> bool {
-        let Some(Ok(account)) = &self.account else { return false };
-        if account.is_user() {
-            !matches!(self.heard.user, Some(Err(_)))
+    /// Why the identity's own credential is of no use, where the service said so.
+    fn refused(&self) -> Option<&ApiError> {
+        let account = self.account.as_ref()?.as_ref().ok()?;
+        let heard = if account.is_user() {
+            self.heard.user.as_ref()?.as_ref().err()
         } else {
-            !matches!(&self.heard.scopes, Some(Err(error)) if error.class.ends_run())
-        }
+            self.heard.scopes.as_ref()?.as_ref().err()
+        };
+        heard.filter(|error| matches!(error.class, Class::Login | Class::Config))
     }
 
     async fn finding(&self, session: &Session, name: &str) -> Finding {
@@ -268,9 +278,8 @@ impl Patient {
         let (Ok(config), Some(account)) = (&self.config, &self.account) else {
             return Finding::skip(NO_CONFIG);
         };
-        let account = match account {
-            Ok(account) => account,
-            Err(_) => return Finding::skip("not looked at: there is no usable credential"),
+        let Ok(account) = account else {
+            return Finding::skip("not looked at: there is no usable credential");
         };
         if self.offline {
             return Finding::skip(OFFLINE);
@@ -278,8 +287,8 @@ impl Patient {
         if matches!(self.open, Some(Err(_))) {
             return Finding::skip(UNREACHED);
         }
-        if !self.is_accepted() {
-            return Finding::skip("not looked at: the credential is not accepted");
+        if let Some(error) = self.refused() {
+            return Finding::skip(format!("not looked at: {error}"));
         }
         let as_user = account.is_user();
         let login = self.login.as_ref().or(account.login.as_ref());
@@ -308,9 +317,9 @@ impl Patient {
 fn stored_login(
     session: &Session,
     config: Option<&Config>,
-    account: &Option<Result<Account, Problem>>,
+    account: Option<&Result<Account, Problem>>,
 ) -> Option<Login> {
-    match account.as_ref()? {
+    match account? {
         Ok(Account { profile: Some(profile), login: Some(login), .. }) => {
             profile.login(Some(&login.open_id)).ok().flatten()
         }

@@ -228,8 +228,8 @@ mod tests {
     use super::super::check::Status;
     use super::*;
 
-    fn answer(status: u16, is_api: bool, skew_secs: Option<i64>) -> Ping {
-        Ok(Answer { status, is_api, skew_secs })
+    fn answer(status: u16, is_api: bool, skew_secs: Option<i64>) -> Answer {
+        Answer { status, is_api, skew_secs }
     }
 
     #[test]
@@ -268,7 +268,8 @@ mod tests {
             (answer(407, false, None), Status::Fail, Status::Warn),
             (answer(502, false, None), Status::Warn, Status::Warn),
         ];
-        for (ping, of_open, of_accounts) in cases {
+        for (answer, of_open, of_accounts) in cases {
+            let ping = Ok(answer);
             assert_eq!(open("https://h", &ping).status, of_open, "{ping:?}");
             assert_eq!(accounts("https://h", &ping).status, of_accounts, "{ping:?}");
         }
@@ -286,7 +287,7 @@ mod tests {
             (None, Status::Warn, "no Date"),
         ];
         for (skew, status, words) in cases {
-            let finding = clock(&answer(200, true, skew));
+            let finding = clock(&Ok(answer(200, true, skew)));
             assert_eq!(finding.status, status, "{skew:?}");
             assert!(finding.message.contains(words), "{finding:?}");
         }

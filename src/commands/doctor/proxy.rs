@@ -18,7 +18,7 @@ const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 pub struct Proxy {
     /// Variable and value that decide about https; `None`: neither is set.
     chosen: Option<(&'static str, String)>,
-    no_proxy: String,
+    exceptions: String,
     /// `HTTP_PROXY` is set.
     for_http: Option<&'static str>,
     matcher: Matcher,
@@ -35,13 +35,13 @@ impl Proxy {
         let text = |pair: &Option<(&str, String)>| {
             pair.as_ref().map(|(_, value)| value.clone()).unwrap_or_default()
         };
-        let no_proxy = text(&no);
+        let exceptions = text(&no);
         let matcher =
-            Matcher::builder().https(text(&https)).all(text(&all)).no(no_proxy.clone()).build();
+            Matcher::builder().https(text(&https)).all(text(&all)).no(exceptions.clone()).build();
         let is_set = |pair: &(&str, String)| !pair.1.trim().is_empty();
         Self {
             chosen: https.filter(is_set).or_else(|| all.filter(is_set)),
-            no_proxy,
+            exceptions,
             for_http: first(HTTP).filter(is_set).map(|(name, _)| name),
             matcher,
         }
@@ -130,7 +130,7 @@ impl Proxy {
                          that needs no proxy belongs into NO_PROXY"
                     ))
             }
-            _ if self.no_proxy.contains(' ') && !self.no_proxy.contains(',') => {
+            _ if self.exceptions.contains(' ') && !self.exceptions.contains(',') => {
                 Finding::warn(format!("{story}; NO_PROXY holds spaces and no commas"))
                     .hint("separate the hosts in NO_PROXY by commas")
             }

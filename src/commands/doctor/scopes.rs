@@ -146,7 +146,7 @@ pub fn check(needs: &[Need], granted: &Granted, access: &[Access]) -> Finding {
         let Some(barrier) = &one.barrier else { continue };
         status = worse(status, barrier.weight());
         lines.push(format!("source {:?} {}", one.source.as_str(), story(barrier, granted, &lacks)));
-        if let Some(hint) = remedy(barrier, granted, &lacks)
+        if let Some(hint) = remedy(one, barrier, granted, &lacks)
             && !hints.contains(&hint)
         {
             hints.push(hint);
@@ -236,7 +236,12 @@ fn story(barrier: &Barrier, granted: &Granted, lacks: &[(&Need, Lack)]) -> Strin
     }
 }
 
-fn remedy(barrier: &Barrier, granted: &Granted, lacks: &[(&Need, Lack)]) -> Option<String> {
+fn remedy(
+    of: &Access,
+    barrier: &Barrier,
+    granted: &Granted,
+    lacks: &[(&Need, Lack)],
+) -> Option<String> {
     Some(match barrier {
         // The scopes' own remedies stand above.
         Barrier::AppScope(_) if lacks.iter().any(|(_, lack)| *lack != Lack::NotAgreed) => {
@@ -260,7 +265,9 @@ fn remedy(barrier: &Barrier, granted: &Granted, lacks: &[(&Need, Lack)]) -> Opti
              or log in as a user who may read it: {}",
             granted.login
         ),
-        Barrier::Gone(_) => "correct or remove it in the config".to_owned(),
+        Barrier::Gone(_) => {
+            format!("correct or remove source {:?} in the config", of.source.as_str())
+        }
         Barrier::NoUser => format!("log in as that user: {}", granted.login),
         Barrier::Unasked(_) => return None,
     })

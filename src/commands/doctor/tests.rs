@@ -22,6 +22,13 @@ use crate::model::account::Domain;
 const NOW: i64 = 1_800_000_000;
 const DAY: i64 = 86_400;
 
+/// How the identity was resolved.
+type Outcome = Result<Account, Problem>;
+/// Who the service says the user is.
+type Said = Option<Result<UserInfo, ApiError>>;
+/// Words of the message and the hint.
+type Words<'a> = &'a [&'a str];
+
 fn secret(text: &str) -> SecretString {
     SecretString::from(text.to_owned())
 }
@@ -105,7 +112,7 @@ fn holds(finding: &Finding, status: Status, words: &[&str]) {
 #[test]
 fn credentials_are_those_that_the_service_accepts() {
     let heard = |scopes| Heard { user: None, scopes };
-    let cases: [(Result<Account, Problem>, Heard, Status, &[&str]); 8] = [
+    let cases: [(Outcome, Heard, Status, Words<'_>); 8] = [
         (Err(nobody()), heard(None), Status::Fail, &["no credential", "profile add"]),
         (Ok(by_app()), heard(None), Status::Pass, &["cli_a1", "not asked"]),
         (Ok(by_app()), heard(Some(Ok(Vec::new()))), Status::Pass, &["cli_a1", "accepted"]),
@@ -143,7 +150,7 @@ fn credentials_are_those_that_the_service_accepts() {
 #[test]
 fn a_token_from_the_environment_does_not_last() {
     let heard = |user| Heard { user, scopes: None };
-    let cases: [(Option<Result<UserInfo, ApiError>>, Status, &[&str]); 4] = [
+    let cases: [(Said, Status, Words<'_>); 4] = [
         (None, Status::Warn, &["two hours", "auth login"]),
         (Some(Ok(user())), Status::Warn, &["Ann is accepted", "auth login"]),
         (Some(Err(error(Class::Login, "expired"))), Status::Fail, &["not accepted", "do this"]),
@@ -167,8 +174,7 @@ fn a_stored_login_says_how_long_it_will_do() {
     let accepted = || Some(Ok(user()));
     let refused = || Some(Err(error(Class::Login, "the refresh token was revoked")));
     let broken = || Some(Err(error(Class::Transient, "broke")));
-    type Said = Option<Result<UserInfo, ApiError>>;
-    let cases: [(Login, Said, Status, &[&str]); 9] = [
+    let cases: [(Login, Said, Status, Words<'_>); 9] = [
         (login(0, true), accepted(), Status::Pass, &["Ann", "365 days more"]),
         (login(10, true), None, Status::Pass, &["355 days more", "not asked"]),
         (login(350, true), accepted(), Status::Pass, &["15 days more"]),
@@ -311,7 +317,7 @@ fn the_four_causes_of_a_refusal_are_told_apart() {
     let missing = granted(Some(app_with(&[FILES], &[])), None, false);
     let disagreed = granted(Some(app_with(&[], &[])), Some(&[]), true);
     let said = || "code 99991672".to_owned();
-    let cases: [(Granted, Barrier, Status, &[&str]); 10] = [
+    let cases: [(Granted, Barrier, Status, Words<'_>); 10] = [
         (
             missing,
             Barrier::AppScope(said()),

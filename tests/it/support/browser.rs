@@ -1,4 +1,4 @@
-//! A real headless Chromium, driven by Debian's `chromedriver` (W3C WebDriver) on
+//! A real headless Chromium, driven by Debian's `chromedriver` (W3C `WebDriver`) on
 //! loopback. Where either is missing the story goes on without, and says so.
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -76,7 +76,7 @@ impl Chromium {
         }}});
         let mut browser = Self { driver, port, session: String::new(), _profile: profile };
         let session = browser.ask("POST", "/session", &wanted)?;
-        browser.session = session["sessionId"].as_str().ok_or("no session")?.to_owned();
+        session["sessionId"].as_str().ok_or("no session")?.clone_into(&mut browser.session);
         Ok(browser)
     }
 
@@ -103,11 +103,6 @@ impl Chromium {
         self.command("POST", "/execute/sync", &script).as_str().unwrap().to_owned()
     }
 
-    /// A picture of the page as PNG in base64.
-    pub fn screenshot(&mut self) -> String {
-        self.command("GET", "/screenshot", &Value::Null).as_str().unwrap().to_owned()
-    }
-
     #[track_caller]
     fn command(&mut self, method: &str, path: &str, body: &Value) -> Value {
         let path = format!("/session/{}{path}", self.session);
@@ -118,6 +113,7 @@ impl Chromium {
     fn ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let talk = || -> std::io::Result<String> {
             let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(60)))?;
             let body = if body.is_null() { String::new() } else { body.to_string() };
             write!(
                 stream,
@@ -125,13 +121,26 @@ impl Chromium {
                  Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             )?;
-            let mut reply = String::new();
-            stream.read_to_string(&mut reply)?;
-            Ok(reply)
+            // It keeps the connection open whatever it is asked.
+            let mut lines = BufReader::new(stream);
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                lines.read_line(&mut line)?;
+                let line = line.trim_end().to_ascii_lowercase();
+                if line.is_empty() {
+                    break;
+                }
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap_or(0);
+                }
+            }
+            let mut body = vec![0; length];
+            lines.read_exact(&mut body)?;
+            Ok(String::from_utf8_lossy(&body).into_owned())
         };
-        let reply = talk().map_err(|e| format!("chromedriver: {e}"))?;
-        let (_, json) = reply.split_once("\r\n\r\n").ok_or("chromedriver answers nothing")?;
-        let reply: Value = serde_json::from_str(json).map_err(|e| format!("{e}: {json}"))?;
+        let json = talk().map_err(|e| format!("chromedriver: {e}"))?;
+        let reply: Value = serde_json::from_str(&json).map_err(|e| format!("{e}: {json}"))?;
         match reply["value"]["error"].as_str() {
             Some(error) => Err(format!("{error}: {}", reply["value"]["message"])),
             None => Ok(reply["value"].clone()),

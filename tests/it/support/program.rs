@@ -82,11 +82,11 @@ impl Program {
     /// Runs to the end. No secret may be in what it prints.
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> Ran {
-        self.finish(self.command(args))
+        Self::finish(self.command(args))
     }
 
     #[track_caller]
-    pub fn finish(&self, mut command: Command) -> Ran {
+    pub fn finish(mut command: Command) -> Ran {
         let ran = Ran::of(command.output().unwrap());
         secrets::none_in("stdout", &ran.out);
         secrets::none_in("stderr", &ran.err);

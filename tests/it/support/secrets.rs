@@ -13,8 +13,8 @@ const ENOUGH: u64 = 4 << 20;
 #[track_caller]
 pub fn none_in(what: &str, text: &str) {
     if let Some(at) = text.find(CANARY) {
-        let from = text.floor_char_boundary(at.saturating_sub(80));
-        panic!("a secret is in {what}: …{}<here>", &text[from..at]);
+        let line = text[..at].lines().last().unwrap_or_default();
+        panic!("a secret is in {what}: {line}<here>");
     }
 }
 

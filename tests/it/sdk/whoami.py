@@ -1,6 +1,6 @@
 """Reads the tenant with a user's access token, through the official Python SDK.
 
-Usage: token.py URL APP_ID APP_SECRET   (the token comes on stdin)
+Usage: whoami.py URL APP_ID APP_SECRET   (the token comes on stdin)
 
 Prints one JSON object: whose token it is, and the titles in the root folder.
 """

@@ -1,0 +1,9 @@
+//! Content in other shapes: documents as Markdown.
+//!
+//! Pure: no network, file system, environment or clock. What a document needs from elsewhere
+//! (names of people, pictures, embedded tables) is listed first, fetched by others, and handed
+//! back as plain data.
+//!
+//! Start at [`docx`].
+
+pub mod docx;
