@@ -205,6 +205,8 @@ pub struct Knobs {
     pub plain_get_limit: Option<u64>,
     /// Milliseconds an export takes, whatever its type; `None`: by type.
     pub export_millis: Option<i64>,
+    /// Whether exports of one type take different times.
+    pub exports_vary: bool,
     /// Seconds by which metadata in bulk shows other edit times than listings do.
     pub metas_offset: i64,
     /// Milliseconds every reply takes.
@@ -222,6 +224,7 @@ impl Default for Knobs {
             wiki_empty_pages: false,
             plain_get_limit: None,
             export_millis: None,
+            exports_vary: false,
             metas_offset: 0,
             latency_millis: 0,
         }

@@ -224,6 +224,13 @@ impl Tenant {
         self.turn(|k| k.export_millis = millis)
     }
 
+    /// Whether some exports take much longer than others of their type, as large
+    /// documents do: half of them up to a third longer, one in fifty ten times as long.
+    /// Default: false.
+    pub fn exports_vary(&self, yes: bool) -> &Self {
+        self.turn(|k| k.exports_vary = yes)
+    }
+
     /// Whether file downloads carry a strong `ETag`. Default: true.
     pub fn etags(&self, yes: bool) -> &Self {
         self.turn(|k| k.etags = yes)
