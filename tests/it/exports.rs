@@ -109,7 +109,8 @@ async fn long_exports_overlap() {
 async fn slow_downloads_slow_the_tasks_down() {
     let count = scale(300, 10_000);
     let tenant = tenant();
-    let held = Effect::queue(Duration::from_millis(1250), Instant::now() + Duration::from_secs(1200));
+    let held =
+        Effect::queue(Duration::from_millis(1250), Instant::now() + Duration::from_secs(1200));
     tenant.latency(Duration::from_millis(200)).fault(Fault::new("GET", PRODUCT, held));
     fill(&tenant, count);
     measure("held", &tenant, count).await;
