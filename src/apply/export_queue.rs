@@ -6,6 +6,7 @@
 //! waits for its product. `pace` says how many may be under way, `ready_times` when to
 //! ask for one, and `lane` lets the product that dies first be fetched first.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::fetch::{Fetcher, Setback};
 use super::lane::Lane;
 use super::pace::Pace;
 use super::product::{self, Lost};
-use super::ready_times::{Kind, ReadyTimes};
+use super::ready_times::{Kind, ReadyTimes, Task};
 use super::trouble::Trouble;
 
 /// New tasks after the first, where the service says that one may succeed.
@@ -38,6 +39,10 @@ pub(super) struct ExportQueue {
     /// and grow old there with what they know of their object.
     starting: Semaphore,
     times: Mutex<ReadyTimes>,
+    /// Told where polls may be due earlier than they were.
+    sooner: Notify,
+    /// No more objects follow.
+    no_more: AtomicBool,
     downloads: Lane,
 }
 
@@ -66,7 +71,6 @@ struct Product<'q> {
     size: u64,
     /// It lives at least so long.
     dies: Instant,
-    slow: bool,
     waiting: Waiting<'q>,
 }
 
@@ -93,6 +97,8 @@ impl ExportQueue {
             changed: Notify::new(),
             starting: Semaphore::new(downloads.max(1)),
             times: Mutex::default(),
+            sooner: Notify::new(),
+            no_more: AtomicBool::new(false),
             downloads: Lane::new(downloads),
         }
     }
@@ -105,7 +111,7 @@ impl ExportQueue {
             // Before looking, so that no change falls in between.
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            if self.pace().begin() {
+            if self.pace().begin(Instant::now()) {
                 return Ok(Flight { queue: self, starting, began: Instant::now() });
             }
             fetcher.unless_quit(changed).await?;
@@ -115,6 +121,13 @@ impl ExportQueue {
     /// Exports under way, from before their task is created.
     pub(super) fn under_way(&self) -> usize {
         self.pace().under_way()
+    }
+
+    /// Tells that no more objects follow: what is under way need soon not share the polls
+    /// with anything.
+    pub(super) fn no_more(&self) {
+        self.no_more.store(true, Ordering::Relaxed);
+        self.sooner.notify_waiters();
     }
 
     /// Exports an object (or one part of it) into staging. Takes `flight`, else waits
@@ -158,7 +171,7 @@ impl ExportQueue {
             let create = fetcher.client.create_export(object, order.format.as_str(), part);
             let ticket = fetcher.call(create).await?;
             flight.created();
-            let product = match self.ready(fetcher, &ticket, order).await {
+            let product = match self.ready(fetcher, &ticket, order, flight).await {
                 Ok(product) => product,
                 Err(Unready::Again(error)) => {
                     if renewed == NEW_TASKS {
@@ -188,12 +201,8 @@ impl ExportQueue {
             drop((place, product.waiting));
             match got {
                 Ok(sealed) => {
-                    let (now, throttles) = (Instant::now(), fetcher.client.export_throttles());
-                    let mut pace = self.pace();
-                    pace.fetched(began, now);
-                    pace.done(flight.began, product.slow, throttles, now);
-                    drop(pace);
-                    self.changed.notify_waiters();
+                    self.pace().fetched(began, Instant::now());
+                    flight.answered(fetcher);
                     return Ok(sealed);
                 }
                 Err(Lost::Expired(error)) => {
@@ -214,18 +223,17 @@ impl ExportQueue {
         fetcher: &Fetcher,
         ticket: &str,
         order: &Order<'_>,
+        flight: &Flight<'_>,
     ) -> Result<Product<'_>, Unready> {
         let began = Instant::now();
         let timeout = fetcher.settings.export_timeout;
-        let schedule = self.times().schedule(&order.kind);
-        let mut delay = schedule.first();
+        let mut task = self.times().task(order.kind.clone());
         // When it was not ready for sure.
         let mut unready = began;
-        let mut polls = 0;
         loop {
-            let left = timeout.saturating_sub(began.elapsed());
-            fetcher.unless_quit(tokio::time::sleep(delay.min(left))).await?;
+            fetcher.unless_quit(self.due(&task, began, timeout)).await?;
             let waiting = Waiting::new(self);
+            // What the poll itself waits for its turn is not the export's time.
             let asked = began.elapsed();
             let call = fetcher.client.poll_export(ticket, order.object);
             let job = match fetcher.unless_quit(call).await? {
@@ -233,16 +241,18 @@ impl ExportQueue {
                 Err(error) if error.class == Class::Gone => return Err(Unready::Expired(error)),
                 Err(error) => return Err(fetcher.judge(error).into()),
             };
-            polls += 1;
             match job {
                 ExportJob::Ready { file_token: token, size } => {
-                    // What the poll itself waited for its turn is not the export's time.
-                    let slow = self.times().ready(&order.kind, asked, polls == 1);
-                    return Ok(Product { token, size, dies: unready + LIFE, slow, waiting });
+                    let learned = self.times().ready(&task, asked);
+                    self.pace().was_slow(learned.slow);
+                    if learned.is_first {
+                        self.sooner.notify_waiters();
+                    }
+                    return Ok(Product { token, size, dies: unready + LIFE, waiting });
                 }
                 ExportJob::Again(error) => return Err(Unready::Again(error)),
                 ExportJob::Refused(error) => return Err(fetcher.judge(error).into()),
-                ExportJob::Pending if began.elapsed() >= timeout => {
+                ExportJob::Pending if asked >= timeout => {
                     let mut trouble = Trouble::failed(format!(
                         "the export was not ready after {} s",
                         timeout.as_secs()
@@ -253,10 +263,32 @@ impl ExportQueue {
                 }
                 ExportJob::Pending => {
                     unready = began + asked;
-                    delay = schedule.next(began.elapsed());
+                    task.unready(asked);
+                    flight.answered(fetcher);
                 }
             }
         }
+    }
+
+    /// Waits until a task is to be polled; at the latest when its time is over.
+    async fn due(&self, task: &Task, began: Instant, timeout: Duration) {
+        loop {
+            let mut sooner = std::pin::pin!(self.sooner.notified());
+            sooner.as_mut().enable();
+            let due = self.times().due(task, self.last_ones()).min(timeout);
+            if began.elapsed() >= due {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(began + due) => {}
+                () = sooner => {}
+            }
+        }
+    }
+
+    /// True where nobody waits to begin.
+    fn last_ones(&self) -> bool {
+        self.no_more.load(Ordering::Relaxed) && self.starting.available_permits() > 0
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {
@@ -279,6 +311,16 @@ impl Flight<'_> {
     /// The task is there: the next one may be created.
     fn created(&mut self) {
         self.starting = None;
+        if self.queue.last_ones() {
+            self.queue.sooner.notify_waiters();
+        }
+    }
+
+    /// The service answered: there may be room for one more.
+    fn answered(&self, fetcher: &Fetcher) {
+        let (now, throttles) = (Instant::now(), fetcher.client.export_throttles());
+        self.queue.pace().answered(self.began, throttles, now);
+        self.queue.changed.notify_waiters();
     }
 
     /// This export shows that there are too many.

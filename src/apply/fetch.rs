@@ -143,8 +143,10 @@ impl Fetcher {
             .take_until(self.closed.clone().cancelled_owned())
             .for_each_concurrent(width, |job| self.job(job, None, results.clone()));
         // The queue says how many are under way.
+        let end = stream::once(async { self.exports.no_more() }).filter_map(async |()| None);
         let exports = stream::iter(exports)
             .then(|job| async move { (job, self.exports.admit(self).await) })
+            .chain(end)
             .take_until(self.closed.clone().cancelled_owned())
             .for_each_concurrent(None, |(job, flight)| {
                 let results = results.clone();

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// Tasks at once in the beginning, and at least.
 const NARROWEST: usize = 2;
 /// What the official quota lets through in half a product's life.
-const WIDEST: usize = 475;
+pub(super) const WIDEST: usize = 475;
 /// After any sign that they are too many.
 const SHRINK: f64 = 0.7;
 /// Half of a product's life, in seconds of downloads: the rate may then halve, once
@@ -39,6 +39,8 @@ pub(super) struct Pace {
     last_fetch: Option<Instant>,
     slow: f64,
     narrowed: Option<Instant>,
+    /// When one last had to wait because of the width.
+    refused: Option<Instant>,
     throttles: u64,
 }
 
@@ -53,12 +55,16 @@ impl Pace {
             last_fetch: None,
             slow: 0.0,
             narrowed: None,
+            refused: None,
             throttles,
         }
     }
 
     /// Counts one more export, if there may be one.
-    pub(super) fn begin(&mut self) -> bool {
+    pub(super) fn begin(&mut self, now: Instant) -> bool {
+        if self.under_way >= self.width {
+            self.refused = Some(now);
+        }
         let may = self.under_way < self.limit() && self.waiting < self.fetched_in(BACKLOG);
         self.under_way += usize::from(may);
         may
@@ -109,16 +115,21 @@ impl Pace {
         self.last_fetch = Some(now);
     }
 
-    /// An export that began at `began` is done; `slow` for its kind or not.
-    pub(super) fn done(&mut self, began: Instant, slow: bool, throttles: u64, now: Instant) {
-        self.slow += NEWEST * (f64::from(u8::from(slow)) - self.slow);
+    /// The service answered for an export that began at `began`: if another one had to
+    /// wait meanwhile, there may be one more. `throttles`: see [`Pace::new`].
+    pub(super) fn answered(&mut self, began: Instant, throttles: u64, now: Instant) {
         let throttled = throttles > self.throttles;
         self.throttles = throttles;
         if throttled || self.slow > MAY_BE_SLOW {
             self.narrow(began, now);
-        } else if self.under_way >= self.width {
+        } else if self.refused >= Some(began) {
             self.width = (self.width + 1).min(WIDEST);
         }
+    }
+
+    /// One more export was ready, slow for its kind or not.
+    pub(super) fn was_slow(&mut self, slow: bool) {
+        self.slow += NEWEST * (f64::from(u8::from(slow)) - self.slow);
     }
 
     /// A task that began at `began` shows that they are too many. Those that began
@@ -148,9 +159,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn begin_all(pace: &mut Pace) -> usize {
+    fn begin_all(pace: &mut Pace, now: Instant) -> usize {
         let mut begun = 0;
-        while pace.begin() {
+        while pace.begin(now) {
             begun += 1;
         }
         begun
@@ -161,35 +172,37 @@ mod tests {
         let (mut pace, mut now) = (Pace::new(0), Instant::now());
         for width in [2, 4, 8, 16, 32] {
             let began = now;
-            assert_eq!(begin_all(&mut pace), width);
+            assert_eq!(begin_all(&mut pace, now), width);
             now += SECOND;
             for _ in 0..width {
-                pace.done(began, false, 0, now);
+                pace.answered(began, 0, now);
                 pace.fetched(now, now + SECOND / 100);
             }
             (0..width).for_each(|_| pace.end());
         }
         let began = now;
-        assert_eq!(begin_all(&mut pace), 64);
+        assert_eq!(begin_all(&mut pace, now), 64);
         now += SECOND;
         for throttles in 1..=64 {
-            pace.done(began, false, throttles, now);
+            pace.answered(began, throttles, now);
         }
         (0..64).for_each(|_| pace.end());
-        assert_eq!(begin_all(&mut pace), 44, "one round of rate limits is one sign");
+        assert_eq!(begin_all(&mut pace, now), 44, "one round of rate limits is one sign");
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_slow_export_is_none_and_many_are_too_many() {
         let (mut pace, now) = (Pace::new(0), Instant::now());
         pace.width = 100;
-        begin_all(&mut pace);
+        begin_all(&mut pace, now);
         for n in 0..100 {
-            pace.done(now, n % 10 == 0, 0, now);
+            pace.was_slow(n % 10 == 0);
+            pace.answered(now, 0, now);
         }
         assert!(pace.width >= 100, "{}", pace.width);
         for _ in 0..5 {
-            pace.done(now, true, 0, now);
+            pace.was_slow(true);
+            pace.answered(now, 0, now);
         }
         assert!(pace.width < 80, "{}", pace.width);
     }
@@ -204,12 +217,12 @@ mod tests {
             pace.fetched(began, now);
         }
         assert_eq!(pace.limit(), 60, "one in 5 s for 300 s");
-        begin_all(&mut pace);
+        begin_all(&mut pace, now);
         (0..12).for_each(|_| pace.wait());
         pace.end();
-        assert!(!pace.begin(), "a minute of downloads waits already");
+        assert!(!pace.begin(now), "a minute of downloads waits already");
         pace.go_on();
-        assert!(pace.begin());
+        assert!(pace.begin(now));
         // However slow: something goes on.
         now += SECOND * 5000;
         (0..100).for_each(|_| pace.fetched(began, now));

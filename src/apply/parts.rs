@@ -15,6 +15,7 @@ use crate::store::RowChange;
 use super::export_queue::Flight;
 use super::fetch::{About, Fetcher, Setback};
 use super::journal::{Journal, Op, Step, done};
+use super::pace::WIDEST;
 use super::publish::{Bytes, Delivery, no_row};
 use super::trouble::{Halt, Trouble};
 
@@ -59,7 +60,7 @@ pub(super) async fn get(
         let result = fetcher.exports.export(fetcher, object, FORMAT, Some(&id), &mut flight).await;
         (id, result)
     });
-    let mut exports = exports.buffered(fetcher.settings.concurrency.max(1));
+    let mut exports = exports.buffered(WIDEST);
     let mut files = Vec::new();
     while let Some((id, result)) = exports.next().await {
         let result = match result {

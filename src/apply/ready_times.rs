@@ -16,11 +16,13 @@ pub(super) type Kind = (String, &'static str);
 const SCOUT: f64 = 0.7;
 /// How many of them: the others of that kind wait for what they find.
 const SCOUTS: u32 = 2;
-/// The first poll where nothing is known at all.
-const UNKNOWN: f64 = 5.0;
+/// The first poll where they have found nothing by then.
+const PATIENCE: f64 = 20.0;
 
 const SHORTEST: f64 = 0.5;
 const LONGEST: f64 = 300.0;
+/// Longest time between two polls.
+const WIDEST: f64 = 60.0;
 
 /// After a poll too early.
 const UP: f64 = 1.25;
@@ -34,12 +36,13 @@ const SLOW: f64 = 3.0;
 /// How fast a slower time becomes the usual one, per export.
 const FORGET: f64 = 1.001;
 
-/// When to ask for one task.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Schedule {
-    first: f64,
-    /// Each further poll comes when so many times the last one's time is over.
-    wider: f64,
+/// One task, as far as polls of it go.
+#[derive(Debug)]
+pub(super) struct Task {
+    kind: Kind,
+    scout: bool,
+    /// Seconds from its creation to the last poll.
+    polled: Option<f64>,
 }
 
 /// What is known of a kind.
@@ -52,58 +55,75 @@ struct Known {
     scouts: u32,
 }
 
+/// What a task that was ready told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Learned {
+    /// It was the first of its kind: others may wait to know.
+    pub is_first: bool,
+    /// It was slow for its kind.
+    pub slow: bool,
+}
+
 /// What is known of each kind.
 #[derive(Debug, Default)]
 pub(super) struct ReadyTimes(BTreeMap<Kind, Known>);
 
 impl ReadyTimes {
-    /// When to poll a task that is created now.
-    pub(super) fn schedule(&mut self, kind: &Kind) -> Schedule {
-        let others = self.0.values().filter_map(|known| known.first).reduce(f64::max);
+    /// A task that is created now.
+    pub(super) fn task(&mut self, kind: Kind) -> Task {
         let known = self.0.entry(kind.clone()).or_default();
-        match known.first {
-            Some(first) => Schedule { first, wider: 2.0 },
-            None if known.scouts < SCOUTS => {
-                known.scouts += 1;
-                Schedule { first: SCOUT, wider: 1.5 }
-            }
-            None => {
-                let first = others.map_or(UNKNOWN, |secs| (2.0 * secs).max(UNKNOWN));
-                Schedule { first, wider: 1.5 }
-            }
-        }
+        let scout = known.first.is_none() && known.scouts < SCOUTS;
+        known.scouts += u32::from(scout);
+        Task { kind, scout, polled: None }
     }
 
-    /// Learns from a task that was found ready after `took`. True where that was slow
-    /// for its kind.
-    pub(super) fn ready(&mut self, kind: &Kind, took: Duration, at_first: bool) -> bool {
+    /// When to poll a task, counted from its creation. May be another time when asked
+    /// again. `last_ones`: no more tasks follow, so polls are cheap and waiting is not.
+    pub(super) fn due(&self, task: &Task, last_ones: bool) -> Duration {
+        let known = self.0.get(&task.kind);
+        let first = known.and_then(|known| known.first.map(|first| (first, known.usual)));
+        let first = match first {
+            _ if task.scout => SCOUT,
+            None => PATIENCE,
+            Some((first, usual)) if last_ones => first.min(usual * UP),
+            Some((first, _)) => first,
+        };
+        let wider = if task.scout || last_ones { 1.5 } else { 2.0 };
+        let secs = match task.polled {
+            None => first,
+            Some(at) => first.max(at + (at * (wider - 1.0)).clamp(SHORTEST, WIDEST)),
+        };
+        Duration::from_secs_f64(secs)
+    }
+
+    /// Learns from a task that was found ready by a poll after `took`.
+    pub(super) fn ready(&mut self, task: &Task, took: Duration) -> Learned {
         let took = took.as_secs_f64();
-        let known = self.0.entry(kind.clone()).or_default();
+        let at_first = task.polled.is_none();
+        // It became ready somewhere between two polls.
+        let took = task.polled.map_or(took, |unready| f64::midpoint(unready, took));
+        let known = self.0.entry(task.kind.clone()).or_default();
+        let is_first = known.first.is_none();
         let next = match known.first {
             None => took * MARGIN,
             Some(first) if at_first => first * DOWN,
-            // Many tasks that began before the first of them was late say the same thing:
-            // all together they go no further than what one of them saw.
+            // A poll that came too early only because it was early says nothing; and many
+            // that were under way before the first of them was late say the same thing: all
+            // together they go no further than what one of them saw.
             Some(first) => first.max((first * UP).min(took * MARGIN)),
         };
         let next = next.clamp(SHORTEST, LONGEST);
         let slow = known.first.is_some() && !at_first && took > SLOW * known.usual;
         known.usual = if known.first.is_some() { next.min(known.usual * FORGET) } else { next };
         known.first = Some(next);
-        slow
+        Learned { is_first, slow }
     }
 }
 
-impl Schedule {
-    /// Time until the first poll.
-    pub(super) fn first(&self) -> Duration {
-        Duration::from_secs_f64(self.first)
-    }
-
-    /// Time from a poll at `elapsed` to the next.
-    pub(super) fn next(&self, elapsed: Duration) -> Duration {
-        let more = elapsed.as_secs_f64() * (self.wider - 1.0);
-        Duration::from_secs_f64(more.clamp(SHORTEST, 60.0))
+impl Task {
+    /// A poll that long after its creation came too early.
+    pub(super) fn unready(&mut self, at: Duration) {
+        self.polled = Some(at.as_secs_f64());
     }
 }
 
@@ -119,17 +139,25 @@ mod tests {
     fn run(times: &mut ReadyTimes, took: impl Fn(usize) -> f64, count: usize) -> (usize, f64) {
         let (mut polls, mut waited) = (0, 0.0);
         for n in 0..count {
-            let schedule = times.schedule(&kind());
-            let (mut at, mut mine) = (schedule.first(), 1);
-            while at.as_secs_f64() < took(n) {
-                at += schedule.next(at);
-                mine += 1;
+            let mut task = times.task(kind());
+            loop {
+                let at = times.due(&task, false);
+                polls += 1;
+                if at.as_secs_f64() >= took(n) {
+                    times.ready(&task, at);
+                    waited += at.as_secs_f64();
+                    break;
+                }
+                task.unready(at);
             }
-            times.ready(&kind(), at, mine == 1);
-            polls += mine;
-            waited += at.as_secs_f64();
         }
         (polls, waited)
+    }
+
+    fn late(times: &mut ReadyTimes, secs: u64) -> Learned {
+        let mut task = times.task(kind());
+        task.unready(Duration::from_secs(secs));
+        times.ready(&task, Duration::from_secs(secs))
     }
 
     #[test]
@@ -147,28 +175,60 @@ mod tests {
     fn a_service_that_becomes_slower_is_noticed_and_waited_for() {
         let mut times = ReadyTimes::default();
         run(&mut times, |_| 1.5, 300);
-        let took = Duration::from_secs(15);
-        let slow = (0..5).filter(|_| times.ready(&kind(), took, false)).count();
-        assert_eq!(slow, 5);
+        assert!((0..5).all(|_| late(&mut times, 15).slow));
         let (polls, _) = run(&mut times, |_| 12.0, 1000);
         assert!(polls < 1040, "{polls}");
-        assert!(times.schedule(&kind()).first() < Duration::from_secs(18), "no runaway");
+        let next = times.task(kind());
+        assert!(times.due(&next, false) < Duration::from_secs(18), "no runaway");
     }
 
     #[test]
     fn many_late_at_once_do_not_multiply() {
         let mut times = ReadyTimes::default();
         run(&mut times, |_| 1.5, 10);
-        for _ in 0..200 {
-            times.ready(&kind(), Duration::from_secs(4), false);
-        }
-        assert!(times.schedule(&kind()).first() <= Duration::from_secs_f64(4.0 * MARGIN));
+        assert!((0..200).all(|_| !late(&mut times, 4).is_first));
+        let next = times.task(kind());
+        assert!(times.due(&next, false) <= Duration::from_secs_f64(4.0 * MARGIN));
     }
 
     #[test]
-    fn only_the_first_of_a_kind_are_scouts() {
+    fn those_that_asked_before_anything_was_known_do_not_lead_each_other_on() {
         let mut times = ReadyTimes::default();
-        let firsts: Vec<f64> = (0..4).map(|_| times.schedule(&kind()).first).collect();
-        assert_eq!(firsts, [SCOUT, SCOUT, UNKNOWN, UNKNOWN]);
+        let mut tasks: Vec<Task> = (0..20).map(|_| times.task(kind())).collect();
+        tasks.iter_mut().for_each(|task| task.unready(Duration::from_secs(20)));
+        times.ready(&tasks[0], Duration::from_secs(45));
+        for task in &tasks[2..] {
+            let at = times.due(task, false);
+            times.ready(task, at);
+        }
+        assert!(times.due(&new(&kind()), false) < Duration::from_secs(45));
+    }
+
+    fn new(kind: &Kind) -> Task {
+        Task { kind: kind.clone(), scout: false, polled: None }
+    }
+
+    #[test]
+    fn only_the_first_of_a_kind_are_scouts_and_the_others_hear_what_they_find() {
+        let mut times = ReadyTimes::default();
+        let tasks: Vec<Task> = (0..4).map(|_| times.task(kind())).collect();
+        let due = |times: &ReadyTimes| -> Vec<f64> {
+            tasks.iter().map(|task| times.due(task, false).as_secs_f64()).collect()
+        };
+        assert_eq!(due(&times), [SCOUT, SCOUT, PATIENCE, PATIENCE]);
+        let learned = times.ready(&tasks[0], Duration::from_secs(2));
+        assert!(learned.is_first && !learned.slow);
+        assert_eq!(due(&times), [SCOUT, SCOUT, 2.0 * MARGIN, 2.0 * MARGIN]);
+    }
+
+    #[test]
+    fn the_last_ones_are_asked_for_sooner() {
+        let mut times = ReadyTimes::default();
+        run(&mut times, |_| 1.5, 100);
+        assert!((0..20).all(|_| late(&mut times, 30).slow));
+        let task = times.task(kind());
+        let usual = times.due(&task, true).as_secs_f64();
+        assert!((1.5..2.5).contains(&usual), "{usual}");
+        assert!(times.due(&task, false) > Duration::from_secs(20));
     }
 }

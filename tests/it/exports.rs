@@ -74,6 +74,18 @@ async fn measure(name: &str, tenant: &Tenant, count: usize) -> Figures {
         in_flight: most,
     };
     println!("{name}: {figures:?}");
+    if std::env::var_os("TRACE").is_some() {
+        let t0 = tenant.call_log()[0].at;
+        for c in tenant.call_log() {
+            println!(
+                "{} {} {} {}",
+                (c.at.as_millisecond() - t0.as_millisecond()) / 100,
+                c.method,
+                c.pattern,
+                c.path
+            );
+        }
+    }
     assert_eq!(mirror.files().len(), count);
     figures
 }
@@ -98,7 +110,7 @@ async fn exports_that_take_uneven_times_are_polled_late_rather_than_often() {
 
 #[tokio::test(start_paused = true)]
 async fn long_exports_overlap() {
-    let count = scale(200, 2000);
+    let count = scale(100, 2000);
     let tenant = tenant();
     tenant.latency(Duration::from_millis(200)).exports_take(Some(Duration::from_secs(40)));
     fill(&tenant, count);
