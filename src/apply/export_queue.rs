@@ -1,88 +1,160 @@
-//! Exports: create a task, poll it, download its product.
+//! Exports: create a task, poll it, download its product; many at once.
 //!
-//! The service gives no limit on tasks at once but slows down under many, and each call
-//! costs quota (docs: drive-v1/export_task: 100 a minute for each of the three). So the
-//! queue begins with two tasks and widens while they succeed, and the first poll comes
-//! when the product is likely to be there.
+//! Each of the three calls may be made 100 times a minute (docs: drive-v1/export_task),
+//! and an export takes seconds to minutes. So that the tasks' quota is all that binds,
+//! the three overlap: nobody holds a connection or a place among the downloads while it
+//! waits for its product. `pace` says how many may be under way, `ready_times` when to
+//! ask for one, and `lane` lets the product that dies first be fetched first.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use crate::disk::{DiskError, Sealed};
+use crate::disk::Sealed;
 use crate::feishu::{ApiError, Class, ExportJob};
 use crate::model::{Format, Object};
 
 use super::fetch::{Fetcher, Setback};
-use super::signature::signature;
-use super::sink::{Sink, blocking};
+use super::lane::Lane;
+use super::pace::Pace;
+use super::product::{self, Lost};
+use super::ready_times::{Kind, ReadyTimes, Task};
 use super::trouble::Trouble;
 
 /// New tasks after the first, where the service says that one may succeed.
 const NEW_TASKS: u32 = 2;
 
-/// Tries after the first for a product that arrives damaged.
-const DAMAGED: u32 = 2;
+/// How long a product lives (docs: drive-v1/export_task/download).
+const LIFE: Duration = Duration::from_secs(600);
 
-/// Bounds of the time between two polls of one task (client: larksuite/cli polls every
-/// 5 s).
-const SHORTEST_POLL: Duration = Duration::from_millis(500);
-const LONGEST_POLL: Duration = Duration::from_secs(10);
-
-/// Tasks at once in the beginning.
-const FIRST_WIDTH: usize = 2;
-
-/// How many exports run at once, and how long they take.
+/// All exports of a run.
 pub(super) struct ExportQueue {
-    slots: Semaphore,
-    state: Mutex<State>,
+    pace: Mutex<Pace>,
+    /// Told whenever one more may begin.
+    changed: Notify,
+    /// Those about to create their task: more would only stand in line for the quota,
+    /// and grow old there with what they know of their object.
+    starting: Semaphore,
+    times: Mutex<ReadyTimes>,
+    /// Told where polls may be due earlier than they were.
+    sooner: Notify,
+    /// No more objects follow.
+    no_more: AtomicBool,
+    downloads: Lane,
 }
 
-struct State {
-    width: usize,
-    widest: usize,
-    /// Running mean of the seconds until a product was ready.
-    typical_secs: f64,
+/// The right to one export under way.
+pub(super) struct Flight<'q> {
+    queue: &'q ExportQueue,
+    /// Until the task is created.
+    starting: Option<SemaphorePermit<'q>>,
+    began: Instant,
 }
 
-/// Why a product did not come.
-enum Lost {
-    /// It died (10 minutes after it was ready): a new task makes another.
-    Expired(Setback),
+/// Marks an export that waits for a poll or a download.
+struct Waiting<'q>(&'q ExportQueue);
+
+/// One thing to export.
+struct Order<'a> {
+    object: &'a Object,
+    format: Format,
+    part: Option<&'a str>,
+    kind: Kind,
+}
+
+/// A product that waits to be fetched.
+struct Product<'q> {
+    token: String,
+    size: u64,
+    /// It lives at least so long.
+    dies: Instant,
+    waiting: Waiting<'q>,
+}
+
+/// What polling a task came to, besides its product.
+enum Unready {
+    /// It failed; a new one may succeed.
+    Again(ApiError),
+    /// Ticket or product are gone already.
+    Expired(ApiError),
     For(Setback),
 }
 
+impl From<Setback> for Unready {
+    fn from(setback: Setback) -> Self {
+        Self::For(setback)
+    }
+}
+
 impl ExportQueue {
-    pub(super) fn new(widest: usize) -> Self {
-        let width = FIRST_WIDTH.min(widest.max(1));
-        // Low: a poll too early tells the real time at once, one too late only slowly.
-        let state = State { width, widest: widest.max(1), typical_secs: 0.7 };
-        Self { slots: Semaphore::new(width), state: Mutex::new(state) }
+    /// `downloads`: products fetched at once. `throttles`: rate limits met so far.
+    pub(super) fn new(downloads: usize, throttles: u64) -> Self {
+        Self {
+            pace: Mutex::new(Pace::new(throttles)),
+            changed: Notify::new(),
+            starting: Semaphore::new(downloads.max(1)),
+            times: Mutex::default(),
+            sooner: Notify::new(),
+            no_more: AtomicBool::new(false),
+            downloads: Lane::new(downloads),
+        }
     }
 
-    /// Exports an object (or one part of it) into staging.
-    pub(super) async fn export(
-        &self,
+    /// Waits until one more export may be under way.
+    pub(super) async fn admit(&self, fetcher: &Fetcher) -> Result<Flight<'_>, Setback> {
+        let starting = fetcher.unless_quit(self.starting.acquire()).await?;
+        let starting = Some(starting.expect("never closed"));
+        loop {
+            // Before looking, so that no change falls in between.
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if self.pace().begin(Instant::now()) {
+                return Ok(Flight { queue: self, starting, began: Instant::now() });
+            }
+            fetcher.unless_quit(changed).await?;
+        }
+    }
+
+    /// Exports under way, from before their task is created.
+    pub(super) fn under_way(&self) -> usize {
+        self.pace().under_way()
+    }
+
+    /// Tells that no more objects follow: what is under way need soon not share the polls
+    /// with anything.
+    pub(super) fn no_more(&self) {
+        self.no_more.store(true, Ordering::Relaxed);
+        self.sooner.notify_waiters();
+    }
+
+    /// Exports an object (or one part of it) into staging. Takes `flight`, else waits
+    /// for one.
+    pub(super) async fn export<'q>(
+        &'q self,
         fetcher: &Fetcher,
         object: &Object,
         format: Format,
         part: Option<&str>,
+        flight: &mut Option<Flight<'q>>,
     ) -> Result<Sealed, Setback> {
-        let slot = fetcher.unless_quit(self.slots.acquire()).await?;
-        let slot = slot.expect("never closed");
-        let result = self.run(fetcher, object, format, part).await;
-        drop(slot);
+        let mut flight = match flight.take() {
+            Some(flight) => flight,
+            None => self.admit(fetcher).await?,
+        };
+        let kind = (object.ty.as_str().to_owned(), format.as_str());
+        let order = Order { object, format, part, kind };
+        let result = self.run(fetcher, &order, &mut flight).await;
         if !matches!(result, Err(Setback::Stopped)) {
             fetcher.progress.exported();
         }
-        match &result {
-            Ok(_) => self.widen(),
-            // A refusal says nothing about how busy the service is.
-            Err(Setback::Trouble(trouble)) if trouble.failure.retryable => self.narrow(),
-            Err(_) => {}
+        if let Err(Setback::Trouble(trouble)) = &result
+            && trouble.failure.retryable
+        {
+            // A refusal, on the other hand, says nothing about how busy the service is.
+            flight.narrow();
         }
         result
     }
@@ -90,173 +162,190 @@ impl ExportQueue {
     async fn run(
         &self,
         fetcher: &Fetcher,
-        object: &Object,
-        format: Format,
-        part: Option<&str>,
+        order: &Order<'_>,
+        flight: &mut Flight<'_>,
     ) -> Result<Sealed, Setback> {
         let (mut renewed, mut expired) = (0, false);
         loop {
-            let create = fetcher.client.create_export(object, format.as_str(), part);
+            let (object, part) = (order.object, order.part);
+            let create = fetcher.client.create_export(object, order.format.as_str(), part);
             let ticket = fetcher.call(create).await?;
-            let (product, size) = match self.ready(fetcher, &ticket, object).await? {
+            flight.created();
+            let product = match self.ready(fetcher, &ticket, order, flight).await {
                 Ok(product) => product,
-                Err(_) if renewed < NEW_TASKS => {
+                Err(Unready::Again(error)) => {
+                    if renewed == NEW_TASKS {
+                        return Err(fetcher.judge(error));
+                    }
                     renewed += 1;
-                    self.narrow();
+                    flight.narrow();
                     fetcher.pause(renewed).await?;
                     continue;
                 }
-                Err(error) => return Err(fetcher.judge(error)),
+                Err(Unready::Expired(error)) => {
+                    flight.narrow();
+                    if expired {
+                        return Err(lost(&error));
+                    }
+                    expired = true;
+                    continue;
+                }
+                Err(Unready::For(setback)) => return Err(setback),
             };
-            match download(fetcher, &product, size, format).await {
-                Ok(sealed) => return Ok(sealed),
-                Err(Lost::Expired(_)) if !expired => expired = true,
-                Err(Lost::Expired(setback) | Lost::For(setback)) => return Err(setback),
+            let place = fetcher.unless_quit(self.downloads.enter(product.dies)).await?;
+            let began = Instant::now();
+            if !fetcher.has_room(product.size).await {
+                return Err(Setback::Stopped);
+            }
+            let got = product::download(fetcher, &product.token, product.size, order.format).await;
+            drop((place, product.waiting));
+            match got {
+                Ok(sealed) => {
+                    self.pace().fetched(began, Instant::now());
+                    flight.answered(fetcher);
+                    return Ok(sealed);
+                }
+                Err(Lost::Expired(error)) => {
+                    flight.narrow();
+                    if expired {
+                        return Err(lost(&error));
+                    }
+                    expired = true;
+                }
+                Err(Lost::For(setback)) => return Err(setback),
             }
         }
     }
 
-    /// Polls until the product is there. The inner error asks for a new task.
+    /// Polls until the product is there.
     async fn ready(
         &self,
         fetcher: &Fetcher,
         ticket: &str,
-        object: &Object,
-    ) -> Result<Result<(String, u64), ApiError>, Setback> {
+        order: &Order<'_>,
+        flight: &Flight<'_>,
+    ) -> Result<Product<'_>, Unready> {
         let began = Instant::now();
         let timeout = fetcher.settings.export_timeout;
-        let mut delay = self.first_delay();
-        let mut before = Duration::ZERO;
+        let mut task = self.times().task(order.kind.clone());
+        // When it was not ready for sure.
+        let mut unready = began;
         loop {
-            let left = timeout.saturating_sub(began.elapsed());
-            fetcher.unless_quit(tokio::time::sleep(delay.min(left))).await?;
-            match fetcher.call(fetcher.client.poll_export(ticket, object)).await? {
-                ExportJob::Ready { file_token, size } => {
-                    // It became ready somewhere between two polls.
-                    self.learn((before + began.elapsed()) / 2);
-                    return Ok(Ok((file_token, size)));
+            fetcher.unless_quit(self.due(&task, began, timeout)).await?;
+            let waiting = Waiting::new(self);
+            // What the poll itself waits for its turn is not the export's time.
+            let asked = began.elapsed();
+            let call = fetcher.client.poll_export(ticket, order.object);
+            let job = match fetcher.unless_quit(call).await? {
+                Ok(job) => job,
+                Err(error) if error.class == Class::Gone => return Err(Unready::Expired(error)),
+                Err(error) => return Err(fetcher.judge(error).into()),
+            };
+            match job {
+                ExportJob::Ready { file_token: token, size } => {
+                    let learned = self.times().ready(&task, asked);
+                    self.pace().was_slow(learned.slow);
+                    if learned.is_first {
+                        self.sooner.notify_waiters();
+                    }
+                    return Ok(Product { token, size, dies: unready + LIFE, waiting });
                 }
-                ExportJob::Again(error) => return Ok(Err(error)),
-                ExportJob::Refused(error) => return Err(fetcher.judge(error)),
-                ExportJob::Pending if began.elapsed() >= timeout => {
+                ExportJob::Again(error) => return Err(Unready::Again(error)),
+                ExportJob::Refused(error) => return Err(fetcher.judge(error).into()),
+                ExportJob::Pending if asked >= timeout => {
                     let mut trouble = Trouble::failed(format!(
                         "the export was not ready after {} s",
                         timeout.as_secs()
                     ));
                     trouble.failure.hint =
                         Some("run again; raise `limits.export_timeout` if it stays".to_owned());
-                    return Err(trouble.into());
+                    return Err(Setback::from(trouble).into());
                 }
                 ExportJob::Pending => {
-                    before = began.elapsed();
-                    // Half as long again as it has taken so far.
-                    delay = (before / 2).clamp(SHORTEST_POLL, LONGEST_POLL);
+                    unready = began + asked;
+                    task.unready(asked);
+                    flight.answered(fetcher);
                 }
             }
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A little more than exports take: one poll each is then the rule.
-    fn first_delay(&self) -> Duration {
-        let typical = Duration::from_secs_f64(self.state().typical_secs * 1.2);
-        typical.clamp(SHORTEST_POLL, LONGEST_POLL)
-    }
-
-    fn learn(&self, took: Duration) {
-        let mut state = self.state();
-        // Ready at the first poll: it may have been ready well before, so the mean sinks
-        // until a poll comes too early and tells the real time.
-        let secs = took.as_secs_f64();
-        state.typical_secs = 0.8 * state.typical_secs + 0.2 * secs;
-    }
-
-    fn widen(&self) {
-        let mut state = self.state();
-        if state.width < state.widest {
-            state.width += 1;
-            self.slots.add_permits(1);
-        }
-    }
-
-    fn narrow(&self) {
-        let mut state = self.state();
-        if state.width > FIRST_WIDTH.min(state.widest) {
-            state.width -= self.slots.forget_permits(1);
-        }
-    }
-}
-
-/// Downloads a product and checks its length and first bytes.
-async fn download(
-    fetcher: &Fetcher,
-    product: &str,
-    size: u64,
-    format: Format,
-) -> Result<Sealed, Lost> {
-    let (mut cut, mut damaged) = (0, 0);
-    loop {
-        let body = match fetcher.unless_quit(fetcher.client.download_export(product)).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(error)) => {
-                let dead = error.class == Class::Gone || error.status == Some(404);
-                let setback = fetcher.judge(error);
-                return Err(if dead { Lost::Expired(setback) } else { Lost::For(setback) });
-            }
-            Err(stopped) => return Err(Lost::For(stopped)),
-        };
-        let disk = fetcher.disk.clone();
-        let staged = blocking(move || disk.stage()).await.map_err(Lost::disk)?;
-        let mut sink = Sink::new(staged);
-        let mut stream = body.stream;
-        let mut broken = None;
+    /// Waits until a task is to be polled; at the latest when its time is over.
+    async fn due(&self, task: &Task, began: Instant, timeout: Duration) {
         loop {
-            let chunk = match fetcher.unless_quit(stream.next()).await {
-                Err(stopped) => {
-                    sink.drop_or_keep(false).await.map_err(Lost::disk)?;
-                    return Err(Lost::For(stopped));
-                }
-                Ok(None) => break,
-                Ok(Some(Err(error))) => {
-                    broken = Some(error);
-                    break;
-                }
-                Ok(Some(Ok(chunk))) => chunk,
-            };
-            fetcher.progress.received(chunk.len() as u64);
-            sink.write(&chunk).await.map_err(Lost::disk)?;
-        }
-        if let Some(error) = broken {
-            // The service knows no ranges here: from the beginning.
-            sink.drop_or_keep(false).await.map_err(Lost::disk)?;
-            cut += 1;
-            if cut > fetcher.settings.retries {
-                return Err(Lost::For(fetcher.judge(error)));
+            let mut sooner = std::pin::pin!(self.sooner.notified());
+            sooner.as_mut().enable();
+            let due = self.times().due(task, self.last_ones()).min(timeout);
+            if began.elapsed() >= due {
+                return;
             }
-            fetcher.pause(cut).await.map_err(Lost::For)?;
-            continue;
+            tokio::select! {
+                () = tokio::time::sleep_until(began + due) => {}
+                () = sooner => {}
+            }
         }
-        let trouble = if sink.size() != size {
-            format!("the export has {} bytes, its job said {size}", sink.size())
-        } else if !sink.head().starts_with(signature(format)) {
-            format!("the export does not begin like a {format} file")
-        } else {
-            return sink.seal().await.map_err(Lost::disk);
-        };
-        sink.drop_or_keep(false).await.map_err(Lost::disk)?;
-        damaged += 1;
-        if damaged > DAMAGED {
-            return Err(Lost::For(Trouble::failed(trouble).into()));
-        }
-        fetcher.pause(damaged).await.map_err(Lost::For)?;
+    }
+
+    /// True where nobody waits to begin.
+    fn last_ones(&self) -> bool {
+        self.no_more.load(Ordering::Relaxed) && self.starting.available_permits() > 0
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn times(&self) -> MutexGuard<'_, ReadyTimes> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lost {
-    fn disk(error: DiskError) -> Self {
-        Self::For(Setback::Disk(error))
+/// A second product in a row that died: a third would most likely too.
+fn lost(why: &dyn std::fmt::Display) -> Setback {
+    let mut trouble = Trouble::failed(format!("two exports died before they were fetched: {why}"));
+    trouble.failure.hint = Some("run again when the network is faster".to_owned());
+    trouble.into()
+}
+
+impl Flight<'_> {
+    /// The task is there: the next one may be created.
+    fn created(&mut self) {
+        self.starting = None;
+        if self.queue.last_ones() {
+            self.queue.sooner.notify_waiters();
+        }
+    }
+
+    /// The service answered: there may be room for one more.
+    fn answered(&self, fetcher: &Fetcher) {
+        let (now, throttles) = (Instant::now(), fetcher.client.export_throttles());
+        self.queue.pace().answered(self.began, throttles, now);
+        self.queue.changed.notify_waiters();
+    }
+
+    /// This export shows that there are too many.
+    fn narrow(&self) {
+        self.queue.pace().narrow(self.began, Instant::now());
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.queue.pace().end();
+        self.queue.changed.notify_waiters();
+    }
+}
+
+impl<'q> Waiting<'q> {
+    fn new(queue: &'q ExportQueue) -> Self {
+        queue.pace().wait();
+        Self(queue)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.pace().go_on();
+        self.0.changed.notify_waiters();
     }
 }

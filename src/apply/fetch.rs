@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use crate::model::{ContentHash, Edited, Format, ObjType, Object};
 use crate::plan::{Fetch, Want};
 use crate::progress::Progress;
 
-use super::export_queue::ExportQueue;
+use super::export_queue::{ExportQueue, Flight};
 use super::parts::{self, Parts};
 use super::sink::blocking;
 use super::trouble::{Halt, Trouble};
@@ -111,6 +111,14 @@ pub(super) enum What {
     Setback(Setback),
 }
 
+impl Job {
+    /// True where the service must export something for it.
+    fn has_export(&self) -> bool {
+        let wants = self.fetch.wants.iter().zip(&self.copies);
+        wants.into_iter().any(|(want, copy)| want.format != Format::File && copy.is_none())
+    }
+}
+
 impl Fetcher {
     pub(super) fn new(tools: &Tools, settings: Arc<Settings>) -> Self {
         let quit = tools.stop.child_token();
@@ -118,7 +126,7 @@ impl Fetcher {
             client: tools.client.clone(),
             disk: tools.disk.clone(),
             progress: tools.progress.clone(),
-            exports: ExportQueue::new(settings.concurrency),
+            exports: ExportQueue::new(settings.concurrency, tools.client.export_throttles()),
             settings,
             closed: quit.child_token(),
             quit,
@@ -129,11 +137,26 @@ impl Fetcher {
 
     /// Fetches everything, several jobs at a time. Returns early once the run is ending.
     pub(super) async fn run(&self, jobs: Vec<Job>, results: mpsc::Sender<Got>) {
+        let (exports, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::has_export);
         let width = self.settings.concurrency.max(1);
-        futures_util::stream::iter(jobs)
+        let others = stream::iter(others)
             .take_until(self.closed.clone().cancelled_owned())
-            .for_each_concurrent(width, |job| self.job(job, results.clone()))
-            .await;
+            .for_each_concurrent(width, |job| self.job(job, None, results.clone()));
+        // The queue says how many are under way.
+        let end = stream::once(async { self.exports.no_more() }).filter_map(async |()| None);
+        let exports = stream::iter(exports)
+            .then(|job| async move { (job, self.exports.admit(self).await) })
+            .chain(end)
+            .take_until(self.closed.clone().cancelled_owned())
+            .for_each_concurrent(None, |(job, flight)| {
+                let results = results.clone();
+                async move {
+                    if let Ok(flight) = flight {
+                        self.job(job, Some(flight), results).await;
+                    }
+                }
+            });
+        tokio::join!(others, exports);
     }
 
     /// Why the fetches ended early, if they did.
@@ -197,7 +220,7 @@ impl Fetcher {
     }
 
     /// True where a new job may begin; otherwise the run is ending.
-    async fn may_start(&self) -> bool {
+    async fn may_start(&self, reserve: u64) -> bool {
         if self.closed.is_cancelled() {
             return false;
         }
@@ -206,9 +229,24 @@ impl Fetcher {
             self.end(Stop::Budget(Failure::new(message, "run again to go on")), true);
             return false;
         }
+        // Each export under way will poll and download; this one creates a task first. One
+        // that could not be fetched any more would be lost.
+        let under_way = u64::try_from(self.exports.under_way()).unwrap_or(u64::MAX);
+        if self.client.calls_left().is_some_and(|left| left < under_way.saturating_mul(2) + reserve)
+        {
+            let message = "the calls of this run (`max_calls`) are used up";
+            let hint = "run again to go on from here, or raise max_calls";
+            self.end(Stop::Budget(Failure::new(message, hint)), true);
+            return false;
+        }
+        self.has_room(0).await
+    }
+
+    /// True where so many bytes more may be written; otherwise the run is ending.
+    pub(super) async fn has_room(&self, more: u64) -> bool {
         let disk = self.disk.clone();
         match blocking(move || disk.free_bytes()).await {
-            Ok(free) if free < self.settings.min_free => {
+            Ok(free) if free < self.settings.min_free.saturating_add(more) => {
                 let message = format!(
                     "only {free} bytes are free, less than `mirror.min_free` ({}); \
                      what was finished is kept and recorded",
@@ -229,8 +267,14 @@ impl Fetcher {
         }
     }
 
-    async fn job(&self, job: Job, results: mpsc::Sender<Got>) {
-        if !self.may_start().await {
+    async fn job<'q>(
+        &'q self,
+        job: Job,
+        mut flight: Option<Flight<'q>>,
+        results: mpsc::Sender<Got>,
+    ) {
+        // Its own task, where it is an export; else one download.
+        if !self.may_start(1).await {
             return;
         }
         let Job { fetch, copies } = job;
@@ -290,7 +334,7 @@ impl Fetcher {
             let format = first.format;
             let (wants, rest) = missing.into_iter().partition(|want| want.format == format);
             missing = rest;
-            let what = match self.get(&about, format, &wants).await {
+            let what = match self.get(&about, format, &wants, &mut flight).await {
                 Ok(what) => {
                     self.unreachable.store(0, Ordering::Relaxed);
                     what
@@ -315,13 +359,19 @@ impl Fetcher {
         .await
     }
 
-    async fn get(&self, about: &About, format: Format, wants: &[Want]) -> Result<What, Setback> {
+    async fn get<'q>(
+        &'q self,
+        about: &About,
+        format: Format,
+        wants: &[Want],
+        flight: &mut Option<Flight<'q>>,
+    ) -> Result<What, Setback> {
         let file = |sealed| What::File { sealed, fetched: true };
         match format {
             Format::File => download::file(self, about).await.map(file),
-            Format::Csv => parts::get(self, about, wants).await.map(What::Parts),
+            Format::Csv => parts::get(self, about, wants, flight).await.map(What::Parts),
             Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx => {
-                let result = self.exports.export(self, &about.object, format, None).await;
+                let result = self.exports.export(self, &about.object, format, None, flight).await;
                 result.map(file)
             }
             other => Err(Trouble::failed(format!(

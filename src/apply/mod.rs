@@ -10,11 +10,15 @@ mod export_queue;
 mod fetch;
 mod folders;
 mod journal;
+mod lane;
 mod links;
 mod moves;
+mod pace;
 mod parts;
+mod product;
 mod prune;
 mod publish;
+mod ready_times;
 mod settle;
 mod signature;
 mod sink;
@@ -62,7 +66,7 @@ pub struct Tools {
 pub struct Settings {
     /// Names the run, its trash and its log.
     pub run_id: String,
-    /// Fetches in flight.
+    /// Fetches in flight, besides exports that are not ready.
     pub concurrency: usize,
     /// `limits.export_timeout`.
     pub export_timeout: Duration,

@@ -12,8 +12,10 @@ use crate::model::{Format, PlaceKey, PlaceToken};
 use crate::plan::Want;
 use crate::store::RowChange;
 
+use super::export_queue::Flight;
 use super::fetch::{About, Fetcher, Setback};
 use super::journal::{Journal, Op, Step, done};
+use super::pace::WIDEST;
 use super::publish::{Bytes, Delivery, no_row};
 use super::trouble::{Halt, Trouble};
 
@@ -39,6 +41,7 @@ pub(super) async fn get(
     fetcher: &Fetcher,
     about: &About,
     wants: &[Want],
+    flight: &mut Option<Flight<'_>>,
 ) -> Result<Parts, Setback> {
     let listed = fetcher.call(fetcher.client.list_parts(&about.object)).await?;
     let all: Vec<(String, String)> =
@@ -49,11 +52,15 @@ pub(super) async fn get(
         .map(|(id, _)| id.clone())
         .filter(|id| everything || wants.iter().any(|want| want.parts.contains(id)))
         .collect();
+    // Each part waits for its own turn: whoever held one of them while waiting for the
+    // next could be waiting for itself.
+    *flight = None;
     let exports = futures_util::stream::iter(ids).map(|id| async move {
-        let result = fetcher.exports.export(fetcher, &about.object, FORMAT, Some(&id)).await;
+        let (object, mut flight) = (&about.object, None);
+        let result = fetcher.exports.export(fetcher, object, FORMAT, Some(&id), &mut flight).await;
         (id, result)
     });
-    let mut exports = exports.buffered(fetcher.settings.concurrency.max(1));
+    let mut exports = exports.buffered(WIDEST);
     let mut files = Vec::new();
     while let Some((id, result)) = exports.next().await {
         let result = match result {

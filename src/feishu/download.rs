@@ -30,7 +30,7 @@ use super::transport::Inner;
 use super::{Body, ByteStream, Client};
 
 const FILE: Endpoint = Endpoint::named("GET /open-apis/drive/v1/files/:file_token/download");
-const PRODUCT: Endpoint =
+pub(super) const PRODUCT: Endpoint =
     Endpoint::named("GET /open-apis/drive/v1/export_tasks/file/:file_token/download");
 
 /// No error of the service is longer; a longer JSON body is content.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::call::Call;
+use super::download::PRODUCT;
 use super::error::{ApiError, Class};
 use super::quota::Endpoint;
 use super::{Client, ExportJob, wire};
@@ -68,6 +69,13 @@ impl Client {
         let call = Call::new(POLL, &path).query("token", object.token.as_str());
         let (polled, _) = self.inner.call::<Polled>(&call).await?;
         Ok(polled.result.into())
+    }
+
+    /// How often the service has said that exports are created, polled or downloaded too
+    /// fast.
+    pub fn export_throttles(&self) -> u64 {
+        let freezes = |endpoint| self.inner.quota.class(endpoint).freezes();
+        [CREATE, POLL, PRODUCT].into_iter().map(freezes).sum()
     }
 }
 

@@ -270,6 +270,11 @@ impl Client {
         self.inner.requests()
     }
 
+    /// Requests that may still be sent; `None`: any number.
+    pub fn calls_left(&self) -> Option<u64> {
+        self.inner.calls_left()
+    }
+
     /// The calls that log somebody in; they need no token.
     pub fn oauth(&self) -> oauth::OAuth<'_> {
         oauth::OAuth::new(&self.inner)

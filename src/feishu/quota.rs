@@ -262,6 +262,12 @@ impl QuotaClass {
     pub(super) fn freeze(&self, until: Instant) {
         let mut limiter = self.limiter();
         limiter.frozen = limiter.frozen.max(Some(until));
+        limiter.freezes += 1;
+    }
+
+    /// How often the service has said "too many" so far.
+    pub(super) fn freezes(&self) -> u64 {
+        self.limiter().freezes
     }
 
     fn limiter(&self) -> std::sync::MutexGuard<'_, Limiter> {
@@ -273,6 +279,7 @@ impl QuotaClass {
 struct Limiter {
     meters: Vec<Meter>,
     frozen: Option<Instant>,
+    freezes: u64,
 }
 
 #[derive(Debug)]
@@ -288,7 +295,7 @@ enum Meter {
 impl Limiter {
     fn new(windows: &[Window], share: f64) -> Self {
         let meters = windows.iter().map(|window| Meter::new(*window, share)).collect();
-        Self { meters, frozen: None }
+        Self { meters, frozen: None, freezes: 0 }
     }
 
     fn turn(&mut self, now: Instant) -> Turn {

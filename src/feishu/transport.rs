@@ -37,7 +37,7 @@ pub(super) struct Inner {
     pub(super) settings: Settings,
     http: Arc<dyn HttpSend>,
     pub(super) clock: Clock,
-    quota: Quota,
+    pub(super) quota: Quota,
     slots: Arc<Semaphore>,
     sent: AtomicU64,
     pub(super) app_token: AppToken,
@@ -264,6 +264,12 @@ impl Inner {
         self.sent
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .map_err(|_| self.spent(endpoint))
+    }
+
+    /// See [`super::Client::calls_left`].
+    pub(super) fn calls_left(&self) -> Option<u64> {
+        let most = self.settings.max_calls;
+        (most != 0).then(|| most.saturating_sub(self.requests()))
     }
 
     fn is_spent(&self, sent: u64) -> bool {

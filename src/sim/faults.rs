@@ -7,8 +7,10 @@
 //! ```
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::ids::Dice;
 use super::log::nameless;
@@ -63,6 +65,8 @@ pub enum Effect {
     EmptyListing,
     /// The reply takes so long.
     Delay(Duration),
+    /// Calls are answered one after another, as over a line that carries no more.
+    Queue(Arc<Queue>),
     /// Something happens to the tenant just before the reply: see [`Effect::run`].
     Run(Action),
 }
@@ -81,11 +85,33 @@ impl Effect {
         Self::RateLimit { http, reset_secs: Some(1) }
     }
 
+    /// Answers one call every `gap`, until `until` on tokio's timer.
+    pub fn queue(gap: Duration, until: Instant) -> Self {
+        Self::Queue(Arc::new(Queue { gap, until, next: Mutex::new(Instant::now()) }))
+    }
+
     /// Runs `action` before the call is answered, and answers it as usual. The action
     /// may edit the tenant: an edit in the middle of a walk, a file replaced between
     /// two ranges, a permission that flips.
     pub fn run(action: impl Fn() + Send + Sync + 'static) -> Self {
         Self::Run(Arc::new(action))
+    }
+}
+
+/// See [`Effect::queue`].
+#[derive(Debug)]
+pub struct Queue {
+    gap: Duration,
+    until: Instant,
+    next: Mutex<Instant>,
+}
+
+impl Queue {
+    /// When the call that comes now is answered.
+    pub fn turn(&self) -> Instant {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = (*next + self.gap).max(Instant::now()).min(self.until);
+        *next
     }
 }
 
@@ -108,6 +134,7 @@ impl fmt::Debug for Effect {
             Self::MoreWithoutToken => f.write_str("MoreWithoutToken"),
             Self::EmptyListing => f.write_str("EmptyListing"),
             Self::Delay(time) => write!(f, "Delay({time:?})"),
+            Self::Queue(queue) => write!(f, "Queue({:?})", queue.gap),
             Self::Run(_) => f.write_str("Run(…)"),
         }
     }

@@ -25,6 +25,8 @@ pub struct Knobs {
     pub plain_get_limit: Option<u64>,
     /// Milliseconds an export takes, whatever its type; `None`: by type.
     pub export_millis: Option<i64>,
+    /// Whether exports of one type take different times.
+    pub exports_vary: bool,
     /// Seconds by which metadata in bulk shows other edit times than listings do.
     pub metas_offset: i64,
     /// Milliseconds every reply takes.
@@ -53,6 +55,7 @@ impl Default for Knobs {
             wiki_empty_pages: false,
             plain_get_limit: None,
             export_millis: None,
+            exports_vary: false,
             metas_offset: 0,
             latency_millis: 0,
             edits_end_pages: false,
@@ -95,6 +98,13 @@ impl Tenant {
     pub fn exports_take(&self, time: Option<Duration>) -> &Self {
         let millis = time.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX / 4));
         self.turn(|k| k.export_millis = millis)
+    }
+
+    /// Whether some exports take much longer than others of their type, as large
+    /// documents do: half of them up to a third longer, one in fifty ten times as long.
+    /// Default: false.
+    pub fn exports_vary(&self, yes: bool) -> &Self {
+        self.turn(|k| k.exports_vary = yes)
     }
 
     /// Whether file downloads carry a strong `ETag`. Default: true.

@@ -8,6 +8,7 @@ mod support;
 mod accounts;
 mod changes;
 mod doctor;
+mod exports;
 mod formats;
 mod gone;
 mod identity;

@@ -81,6 +81,7 @@ pub fn create(state: &mut State, request: &Req<'_>) -> Reply {
     let bytes = content::product(state, id, extension, part.as_ref(), number);
     let failure = refusal(state, id);
     let millis = state.knobs.export_millis.unwrap_or_else(|| usual_millis(ty, extension));
+    let millis = if state.knobs.exports_vary { varied(millis, number) } else { millis };
     let ticket = format!("{}", 7_200_000_000_000_000_000 + number);
     let product = format!("boxcn{:022}", ids::scramble(number));
     let job = Job {
@@ -121,6 +122,17 @@ fn usual_millis(ty: &str, extension: &str) -> i64 {
         (_, "pdf" | "pptx") => 3_000,
         _ => 1_500,
     }
+}
+
+/// The time of the export of that number, where not all take the same.
+fn varied(millis: i64, number: u64) -> i64 {
+    let percent = match ids::scramble(number) % 100 {
+        0 | 1 => 1000,
+        dice @ 2..10 => 150 + 20 * i64::try_from(dice).unwrap_or(0),
+        dice @ 10..60 => 100 + i64::try_from(dice).unwrap_or(0) / 2,
+        _ => 100,
+    };
+    millis * percent / 100
 }
 
 /// The status with which this task will end badly, if it will. Counts down.

@@ -211,6 +211,7 @@ async fn answer(shared: Shared, table: &[Endpoint], request: Request) -> Respons
     for effect in &effects {
         match effect {
             Effect::Delay(time) => tokio::time::sleep(*time).await,
+            Effect::Queue(queue) => tokio::time::sleep_until(queue.turn()).await,
             Effect::Run(action) => action(),
             _ => {}
         }
