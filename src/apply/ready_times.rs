@@ -195,7 +195,9 @@ mod tests {
     fn those_that_asked_before_anything_was_known_do_not_lead_each_other_on() {
         let mut times = ReadyTimes::default();
         let mut tasks: Vec<Task> = (0..20).map(|_| times.task(kind())).collect();
-        tasks.iter_mut().for_each(|task| task.unready(Duration::from_secs(20)));
+        for task in &mut tasks {
+            task.unready(Duration::from_secs(20));
+        }
         times.ready(&tasks[0], Duration::from_secs(45));
         for task in &tasks[2..] {
             let at = times.due(task, false);

@@ -142,6 +142,7 @@ async fn long_exports_overlap() {
     let figures = measure("40 s each", &tenant, count).await;
     figures.are_frugal(if count < 1000 { 2.0 } else { 1.05 });
     assert!(figures.minutes <= bound(count) * 1.05 + 1.5, "{figures:?}");
+    assert!(figures.in_flight >= 50, "{figures:?}");
 }
 
 /// While downloads crawl, no more is made than they fetch before it dies; afterwards
@@ -155,6 +156,7 @@ async fn slow_downloads_slow_the_tasks_down() {
     fill(&tenant, count);
     let figures = measure("held to 0.8/s", &tenant, count).await;
     figures.are_frugal(1.05);
+    assert!(figures.in_flight <= 240, "0.8/s in half of a product's life: {figures:?}");
     let crawling = count.min(960);
     #[expect(clippy::cast_precision_loss, reason = "at most 960")]
     let best = crawling as f64 / 48.0 + bound(count - crawling);
@@ -171,7 +173,8 @@ async fn products_that_die_are_made_again_once() {
     let figures = measure("closed for 700 s", &tenant, count).await;
     assert_eq!(figures.rate_limited, 1);
     let lost = figures.tasks - count;
-    assert!((1..=figures.in_flight).contains(&lost), "{figures:?}");
+    // What was under way when they came to a halt, not all the rest.
+    assert!((1..=25).contains(&lost), "{figures:?}");
     assert!(figures.expired <= 2 * lost, "{figures:?}");
 }
 
@@ -206,7 +209,8 @@ async fn the_parts_of_one_object_overlap() {
     assert_eq!(tenant.calls("POST", CREATE), 60);
 }
 
-/// A run whose calls end makes nothing that it cannot fetch, and the next one goes on.
+/// A run whose calls end keeps the last ones for what it has begun: only a task that was
+/// polled more often than most can be lost. The next run goes on.
 #[tokio::test(start_paused = true)]
 async fn the_last_calls_of_a_budget_fetch_what_was_begun() {
     let tenant = distant();
@@ -216,10 +220,10 @@ async fn the_last_calls_of_a_budget_fetch_what_was_begun() {
     loop {
         runs += 1;
         tenant.forget_calls();
-        let run = mirror.run(&["sync", "--json", "--max-calls", "60"]).await;
-        assert!(tenant.total_calls() <= 60);
+        let run = mirror.run(&["sync", "--json", "--max-calls", "80"]).await;
+        assert!(tenant.total_calls() <= 80);
         let (tasks, fetched) = (tenant.calls("POST", CREATE), tenant.calls("GET", PRODUCT));
-        assert!(tasks - fetched <= 1, "{tasks} tasks, {fetched} fetched");
+        assert!(tasks - fetched <= 2, "{tasks} tasks, {fetched} fetched");
         if run.code == 0 {
             break;
         }
