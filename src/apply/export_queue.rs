@@ -159,11 +159,11 @@ impl ExportQueue {
         if !matches!(result, Err(Setback::Stopped)) {
             fetcher.progress.exported();
         }
-        if let Err(Setback::Trouble(trouble)) = &result
-            && trouble.failure.retryable
-        {
-            // A refusal, on the other hand, says nothing about how busy the service is.
-            flight.narrow();
+        match &result {
+            Err(Setback::Trouble(trouble)) if trouble.failure.retryable => flight.narrow(),
+            // A refusal does not come from a service that is too busy.
+            Ok(_) | Err(Setback::Trouble(_)) => flight.answered(fetcher),
+            Err(_) => {}
         }
         result
     }
@@ -211,7 +211,6 @@ impl ExportQueue {
             match got {
                 Ok(sealed) => {
                     self.pace().fetched(began, Instant::now());
-                    flight.answered(fetcher);
                     return Ok(sealed);
                 }
                 Err(Lost::Expired(error)) => {
@@ -226,7 +225,7 @@ impl ExportQueue {
         }
     }
 
-    /// Polls until the product is there.
+    /// Waits for the product.
     async fn ready(
         &self,
         fetcher: &Fetcher,
@@ -234,13 +233,29 @@ impl ExportQueue {
         order: &Order<'_>,
         flight: &Flight<'_>,
     ) -> Result<Product<'_>, Unready> {
+        let mut task = self.times().task(order.kind.clone());
+        let result = self.poll(fetcher, ticket, order, flight, &mut task).await;
+        if result.is_err() {
+            self.times().failed(&task);
+        }
+        result
+    }
+
+    /// Polls until the product is there.
+    async fn poll(
+        &self,
+        fetcher: &Fetcher,
+        ticket: &str,
+        order: &Order<'_>,
+        flight: &Flight<'_>,
+        task: &mut Task,
+    ) -> Result<Product<'_>, Unready> {
         let began = Instant::now();
         let timeout = fetcher.settings.export_timeout;
-        let mut task = self.times().task(order.kind.clone());
         // When it was not ready for sure.
         let mut unready = began;
         loop {
-            fetcher.unless_quit(self.due(&task, began, timeout)).await?;
+            fetcher.unless_quit(self.due(task, began, timeout)).await?;
             let waiting = Waiting::new(self);
             // What the poll itself waits for its turn is not the export's time.
             let asked = began.elapsed();
@@ -252,7 +267,7 @@ impl ExportQueue {
             };
             match job {
                 ExportJob::Ready { file_token: token, size } => {
-                    let learned = self.times().ready(&task, asked);
+                    let learned = self.times().ready(task, asked);
                     self.pace().was_slow(learned.slow);
                     if learned.is_first {
                         self.sooner.notify_waiters();

@@ -171,6 +171,7 @@ impl Fetcher {
         first.get_or_insert(stop);
         drop(first);
         self.closed.cancel();
+        self.exports.no_more();
         if !gently {
             self.quit.cancel();
         }

@@ -289,3 +289,23 @@ async fn edits_made_while_many_exports_are_under_way_are_picked_up() {
         assert_eq!(mirror.read(&file), fresh.read(&file), "{file}");
     }
 }
+
+/// Refusals neither keep others waiting nor hide how long exports take.
+#[tokio::test(start_paused = true)]
+async fn refused_exports_hold_nobody_up() {
+    let tenant = distant();
+    let root = tenant.root();
+    for n in 0..100 {
+        let page = root.docx(&format!("Page {n:03}"));
+        if n < 80 {
+            page.refuse_export(109);
+        }
+    }
+    let mirror = Mirror::with(&tenant, CONFIG);
+    let began = Instant::now();
+    mirror.sync().await.exits(2);
+    let minutes = began.elapsed().as_secs_f64() / 60.0;
+    assert_eq!((mirror.files().len(), tenant.calls("POST", CREATE)), (20, 100));
+    println!("80 refusals in 100: {minutes:.2} min");
+    assert!(minutes <= bound(100) * 2.5, "{minutes} min");
+}
