@@ -38,6 +38,7 @@ pub(super) struct ExportQueue {
     /// Those about to create their task: more would only stand in line for the quota,
     /// and grow old there with what they know of their object.
     starting: Semaphore,
+    starters: usize,
     times: Mutex<ReadyTimes>,
     /// Told where polls may be due earlier than they were.
     sooner: Notify,
@@ -96,6 +97,7 @@ impl ExportQueue {
             pace: Mutex::new(Pace::new(throttles)),
             changed: Notify::new(),
             starting: Semaphore::new(downloads.max(1)),
+            starters: downloads.max(1),
             times: Mutex::default(),
             sooner: Notify::new(),
             no_more: AtomicBool::new(false),
@@ -111,16 +113,23 @@ impl ExportQueue {
             // Before looking, so that no change falls in between.
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            if self.pace().begin(Instant::now()) {
+            // Where the run's calls come to their end, one at a time uses them to the last.
+            let left = fetcher.client.calls_left().unwrap_or(u64::MAX);
+            let alone = self.pace().under_way() == 0;
+            if (alone || self.calls_ahead(1) <= left) && self.pace().begin(Instant::now()) {
                 return Ok(Flight { queue: self, starting, began: Instant::now() });
             }
             fetcher.unless_quit(changed).await?;
         }
     }
 
-    /// Exports under way, from before their task is created.
-    pub(super) fn under_way(&self) -> usize {
-        self.pace().under_way()
+    /// Calls that the exports under way, and so many `more`, are still going to make: a
+    /// task and perhaps a revision, a poll and most often no second one, a download.
+    pub(super) fn calls_ahead(&self, more: usize) -> u64 {
+        let starting = self.starters - self.starting.available_permits();
+        let under_way = self.pace().under_way() + more;
+        let calls = (3 * under_way).saturating_sub(1) + (2 * starting).saturating_sub(1);
+        u64::try_from(calls).unwrap_or(u64::MAX)
     }
 
     /// Tells that no more objects follow: what is under way need soon not share the polls
@@ -150,11 +159,11 @@ impl ExportQueue {
         if !matches!(result, Err(Setback::Stopped)) {
             fetcher.progress.exported();
         }
-        if let Err(Setback::Trouble(trouble)) = &result
-            && trouble.failure.retryable
-        {
-            // A refusal, on the other hand, says nothing about how busy the service is.
-            flight.narrow();
+        match &result {
+            Err(Setback::Trouble(trouble)) if trouble.failure.retryable => flight.narrow(),
+            // A refusal does not come from a service that is too busy.
+            Ok(_) | Err(Setback::Trouble(_)) => flight.answered(fetcher),
+            Err(_) => {}
         }
         result
     }
@@ -202,7 +211,6 @@ impl ExportQueue {
             match got {
                 Ok(sealed) => {
                     self.pace().fetched(began, Instant::now());
-                    flight.answered(fetcher);
                     return Ok(sealed);
                 }
                 Err(Lost::Expired(error)) => {
@@ -217,7 +225,7 @@ impl ExportQueue {
         }
     }
 
-    /// Polls until the product is there.
+    /// Waits for the product.
     async fn ready(
         &self,
         fetcher: &Fetcher,
@@ -225,13 +233,29 @@ impl ExportQueue {
         order: &Order<'_>,
         flight: &Flight<'_>,
     ) -> Result<Product<'_>, Unready> {
+        let mut task = self.times().task(order.kind.clone());
+        let result = self.poll(fetcher, ticket, order, flight, &mut task).await;
+        if result.is_err() {
+            self.times().failed(&task);
+        }
+        result
+    }
+
+    /// Polls until the product is there.
+    async fn poll(
+        &self,
+        fetcher: &Fetcher,
+        ticket: &str,
+        order: &Order<'_>,
+        flight: &Flight<'_>,
+        task: &mut Task,
+    ) -> Result<Product<'_>, Unready> {
         let began = Instant::now();
         let timeout = fetcher.settings.export_timeout;
-        let mut task = self.times().task(order.kind.clone());
         // When it was not ready for sure.
         let mut unready = began;
         loop {
-            fetcher.unless_quit(self.due(&task, began, timeout)).await?;
+            fetcher.unless_quit(self.due(task, began, timeout)).await?;
             let waiting = Waiting::new(self);
             // What the poll itself waits for its turn is not the export's time.
             let asked = began.elapsed();
@@ -243,7 +267,7 @@ impl ExportQueue {
             };
             match job {
                 ExportJob::Ready { file_token: token, size } => {
-                    let learned = self.times().ready(&task, asked);
+                    let learned = self.times().ready(task, asked);
                     self.pace().was_slow(learned.slow);
                     if learned.is_first {
                         self.sooner.notify_waiters();
@@ -338,7 +362,7 @@ impl Drop for Flight<'_> {
 
 impl<'q> Waiting<'q> {
     fn new(queue: &'q ExportQueue) -> Self {
-        queue.pace().wait();
+        queue.pace().wait(Instant::now());
         Self(queue)
     }
 }

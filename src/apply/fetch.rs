@@ -171,6 +171,7 @@ impl Fetcher {
         first.get_or_insert(stop);
         drop(first);
         self.closed.cancel();
+        self.exports.no_more();
         if !gently {
             self.quit.cancel();
         }
@@ -219,8 +220,9 @@ impl Fetcher {
         self.unless_quit(tokio::time::sleep(delay)).await
     }
 
-    /// True where a new job may begin; otherwise the run is ending.
-    async fn may_start(&self, reserve: u64) -> bool {
+    /// True where a new job may begin; otherwise the run is ending. `upload`: calls that it
+    /// makes besides exports.
+    async fn may_start(&self, upload: u64) -> bool {
         if self.closed.is_cancelled() {
             return false;
         }
@@ -229,11 +231,9 @@ impl Fetcher {
             self.end(Stop::Budget(Failure::new(message, "run again to go on")), true);
             return false;
         }
-        // Each export under way will poll and download; this one creates a task first. One
-        // that could not be fetched any more would be lost.
-        let under_way = u64::try_from(self.exports.under_way()).unwrap_or(u64::MAX);
-        if self.client.calls_left().is_some_and(|left| left < under_way.saturating_mul(2) + reserve)
-        {
+        // What is exported and cannot be fetched any more would be lost.
+        let ahead = self.exports.calls_ahead(0) + upload;
+        if self.client.calls_left().is_some_and(|left| left < ahead) {
             let message = "the calls of this run (`max_calls`) are used up";
             let hint = "run again to go on from here, or raise max_calls";
             self.end(Stop::Budget(Failure::new(message, hint)), true);
@@ -273,8 +273,8 @@ impl Fetcher {
         mut flight: Option<Flight<'q>>,
         results: mpsc::Sender<Got>,
     ) {
-        // Its own task, where it is an export; else one download.
-        if !self.may_start(1).await {
+        // Its calls are counted already where it is an export.
+        if !self.may_start(u64::from(flight.is_none())).await {
             return;
         }
         let Job { fetch, copies } = job;

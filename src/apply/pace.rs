@@ -34,6 +34,8 @@ pub(super) struct Pace {
     under_way: usize,
     /// Of these, those that wait for a poll or a download.
     waiting: usize,
+    /// Since when there have been any.
+    busy_since: Option<Instant>,
     /// Mean seconds between the ends of two downloads while there are any.
     gap: Option<f64>,
     last_fetch: Option<Instant>,
@@ -51,6 +53,7 @@ impl Pace {
             width: NARROWEST,
             under_way: 0,
             waiting: 0,
+            busy_since: None,
             gap: None,
             last_fetch: None,
             slow: 0.0,
@@ -65,7 +68,7 @@ impl Pace {
         if self.under_way >= self.width {
             self.refused = Some(now);
         }
-        let may = self.under_way < self.limit() && self.waiting < self.fetched_in(BACKLOG);
+        let may = self.under_way < self.limit(now) && self.waiting < self.fetched_in(BACKLOG, now);
         self.under_way += usize::from(may);
         may
     }
@@ -81,7 +84,10 @@ impl Pace {
     }
 
     /// One begins to wait for a poll or a download.
-    pub(super) fn wait(&mut self) {
+    pub(super) fn wait(&mut self, now: Instant) {
+        if self.waiting == 0 {
+            self.busy_since = Some(now);
+        }
         self.waiting += 1;
     }
 
@@ -90,18 +96,22 @@ impl Pace {
         self.waiting -= 1;
     }
 
-    fn limit(&self) -> usize {
-        self.width.min(self.fetched_in(HORIZON).max(NARROWEST))
+    fn limit(&self, now: Instant) -> usize {
+        self.width.min(self.fetched_in(HORIZON, now).max(NARROWEST))
     }
 
-    /// Products that are fetched in so many seconds at the rate measured.
-    fn fetched_in(&self, secs: f64) -> usize {
+    /// Products that are fetched in so many seconds at the rate measured, or at the rate
+    /// of one in the time since the last one where they have come to a halt.
+    fn fetched_in(&self, secs: f64, now: Instant) -> usize {
+        let halted = (self.waiting > 0).then(|| self.busy_since.max(self.last_fetch)).flatten();
+        let halted = halted.map_or(0.0, |since| (now - since).as_secs_f64());
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "clamped to small positive numbers"
         )]
-        let count = self.gap.map_or(WIDEST, |gap| (secs / gap).clamp(0.0, 1e6) as usize);
+        let count =
+            self.gap.map_or(WIDEST, |gap| (secs / gap.max(halted)).clamp(0.0, 1e6) as usize);
         count.max(LEAST_BACKLOG)
     }
 
@@ -216,9 +226,9 @@ mod tests {
             now += SECOND * 5;
             pace.fetched(began, now);
         }
-        assert_eq!(pace.limit(), 60, "one in 5 s for 300 s");
+        assert_eq!(pace.limit(now), 60, "one in 5 s for 300 s");
         begin_all(&mut pace, now);
-        (0..12).for_each(|_| pace.wait());
+        (0..12).for_each(|_| pace.wait(now));
         pace.end();
         assert!(!pace.begin(now), "a minute of downloads waits already");
         pace.go_on();
@@ -230,7 +240,24 @@ mod tests {
             now += SECOND * 500;
             pace.fetched(began, now);
         }
-        assert!(pace.limit() >= NARROWEST);
+        assert!(pace.limit(now) >= NARROWEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn downloads_that_come_to_a_halt_stop_the_tasks_before_their_rate_is_measured() {
+        let (mut pace, mut now) = (Pace::new(0), Instant::now());
+        pace.width = WIDEST;
+        (0..50).for_each(|_| {
+            now += SECOND / 5;
+            pace.fetched(now - SECOND / 5, now);
+        });
+        now += SECOND * 60;
+        (0..5).for_each(|_| pace.wait(now));
+        assert!(pace.begin(now), "nothing waited in the last minute");
+        now += SECOND * 15;
+        assert!(!pace.begin(now));
+        pace.fetched(now - SECOND, now);
+        assert!(pace.begin(now));
     }
 
     #[tokio::test(start_paused = true)]
@@ -240,6 +267,6 @@ mod tests {
             now += SECOND * 60;
             pace.fetched(now - SECOND / 5, now);
         }
-        assert_eq!(pace.fetched_in(1.0), 5);
+        assert_eq!(pace.fetched_in(1.0, now), 5);
     }
 }

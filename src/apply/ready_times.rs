@@ -28,7 +28,7 @@ const WIDEST: f64 = 60.0;
 const UP: f64 = 1.25;
 /// After any other.
 const DOWN: f64 = 0.997;
-/// What is added to the longest time seen.
+/// Over the time that an export took.
 const MARGIN: f64 = 1.2;
 
 /// So many times the usual time is slow.
@@ -94,6 +94,13 @@ impl ReadyTimes {
             Some(at) => first.max(at + (at * (wider - 1.0)).clamp(SHORTEST, WIDEST)),
         };
         Duration::from_secs_f64(secs)
+    }
+
+    /// A task ended without a product: another one may be the scout.
+    pub(super) fn failed(&mut self, task: &Task) {
+        if let Some(known) = self.0.get_mut(&task.kind) {
+            known.scouts -= u32::from(task.scout);
+        }
     }
 
     /// Learns from a task that was found ready by a poll after `took`.
@@ -195,7 +202,9 @@ mod tests {
     fn those_that_asked_before_anything_was_known_do_not_lead_each_other_on() {
         let mut times = ReadyTimes::default();
         let mut tasks: Vec<Task> = (0..20).map(|_| times.task(kind())).collect();
-        tasks.iter_mut().for_each(|task| task.unready(Duration::from_secs(20)));
+        for task in &mut tasks {
+            task.unready(Duration::from_secs(20));
+        }
         times.ready(&tasks[0], Duration::from_secs(45));
         for task in &tasks[2..] {
             let at = times.due(task, false);
@@ -216,6 +225,8 @@ mod tests {
             tasks.iter().map(|task| times.due(task, false).as_secs_f64()).collect()
         };
         assert_eq!(due(&times), [SCOUT, SCOUT, PATIENCE, PATIENCE]);
+        times.failed(&tasks[1]);
+        assert!(times.task(kind()).scout, "one scout came back with nothing");
         let learned = times.ready(&tasks[0], Duration::from_secs(2));
         assert!(learned.is_first && !learned.slow);
         assert_eq!(due(&times), [SCOUT, SCOUT, 2.0 * MARGIN, 2.0 * MARGIN]);

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::support::{Mirror, scale, tenant};
-use feishu_mirror::sim::{Effect, Fault, Tenant};
+use feishu_mirror::sim::{Effect, Fault, Item, Tenant};
 use tokio::time::Instant;
 
 const CREATE: &str = "/drive/v1/export_tasks";
@@ -114,7 +114,7 @@ fn bound(calls: usize) -> f64 {
 
 #[tokio::test(start_paused = true)]
 async fn many_exports_take_as_long_as_their_tasks_may_be_created() {
-    let (tenant, count) = (distant(), scale(300, 10_000));
+    let (tenant, count) = (distant(), scale(200, 10_000));
     fill(&tenant, count);
     let figures = measure("even", &tenant, count).await;
     figures.are_frugal(1.05);
@@ -124,11 +124,11 @@ async fn many_exports_take_as_long_as_their_tasks_may_be_created() {
 /// One in fifty takes ten times as long as others, as large documents do.
 #[tokio::test(start_paused = true)]
 async fn exports_that_take_uneven_times_are_polled_late_rather_than_often() {
-    let (tenant, count) = (distant(), scale(300, 10_000));
+    let (tenant, count) = (distant(), scale(200, 10_000));
     tenant.exports_vary(true);
     fill(&tenant, count);
     let figures = measure("uneven", &tenant, count).await;
-    figures.are_frugal(if count < 1000 { 1.1 } else { 1.05 });
+    figures.are_frugal(if count < 1000 { 1.15 } else { 1.05 });
     // The last one may be a long one.
     assert!(figures.minutes <= bound(count) * 1.05 + 0.7, "{figures:?}");
 }
@@ -142,19 +142,21 @@ async fn long_exports_overlap() {
     let figures = measure("40 s each", &tenant, count).await;
     figures.are_frugal(if count < 1000 { 2.0 } else { 1.05 });
     assert!(figures.minutes <= bound(count) * 1.05 + 1.5, "{figures:?}");
+    assert!(figures.in_flight >= 50, "{figures:?}");
 }
 
 /// While downloads crawl, no more is made than they fetch before it dies; afterwards
 /// the quota binds again.
 #[tokio::test(start_paused = true)]
 async fn slow_downloads_slow_the_tasks_down() {
-    let (tenant, count) = (distant(), scale(300, 10_000));
+    let (tenant, count) = (distant(), scale(200, 10_000));
     let (gap, held) = (Duration::from_millis(1250), Duration::from_secs(1200));
     let crawl = Effect::queue(gap, Instant::now() + held);
     tenant.fault(Fault::new("GET", PRODUCT, crawl));
     fill(&tenant, count);
     let figures = measure("held to 0.8/s", &tenant, count).await;
     figures.are_frugal(1.05);
+    assert!(figures.in_flight <= 240, "0.8/s in half of a product's life: {figures:?}");
     let crawling = count.min(960);
     #[expect(clippy::cast_precision_loss, reason = "at most 960")]
     let best = crawling as f64 / 48.0 + bound(count - crawling);
@@ -171,7 +173,8 @@ async fn products_that_die_are_made_again_once() {
     let figures = measure("closed for 700 s", &tenant, count).await;
     assert_eq!(figures.rate_limited, 1);
     let lost = figures.tasks - count;
-    assert!((1..=figures.in_flight).contains(&lost), "{figures:?}");
+    // What was under way when they came to a halt, not all the rest.
+    assert!((1..=25).contains(&lost), "{figures:?}");
     assert!(figures.expired <= 2 * lost, "{figures:?}");
 }
 
@@ -206,7 +209,8 @@ async fn the_parts_of_one_object_overlap() {
     assert_eq!(tenant.calls("POST", CREATE), 60);
 }
 
-/// A run whose calls end makes nothing that it cannot fetch, and the next one goes on.
+/// A run whose calls end keeps the last ones for what it has begun: only a task that was
+/// polled more often than most can be lost. The next run goes on.
 #[tokio::test(start_paused = true)]
 async fn the_last_calls_of_a_budget_fetch_what_was_begun() {
     let tenant = distant();
@@ -216,10 +220,10 @@ async fn the_last_calls_of_a_budget_fetch_what_was_begun() {
     loop {
         runs += 1;
         tenant.forget_calls();
-        let run = mirror.run(&["sync", "--json", "--max-calls", "60"]).await;
-        assert!(tenant.total_calls() <= 60);
+        let run = mirror.run(&["sync", "--json", "--max-calls", "80"]).await;
+        assert!(tenant.total_calls() <= 80);
         let (tasks, fetched) = (tenant.calls("POST", CREATE), tenant.calls("GET", PRODUCT));
-        assert!(tasks - fetched <= 1, "{tasks} tasks, {fetched} fetched");
+        assert!(tasks - fetched <= 2, "{tasks} tasks, {fetched} fetched");
         if run.code == 0 {
             break;
         }
@@ -259,4 +263,49 @@ async fn a_run_out_of_time_fetches_what_was_begun() {
     let tasks = tenant.calls("POST", CREATE);
     assert!((60..120).contains(&tasks), "{tasks}");
     assert_eq!(mirror.files().len(), tasks);
+}
+
+/// What is edited while it waits for its task or its product is found by the next run.
+#[tokio::test(start_paused = true)]
+async fn edits_made_while_many_exports_are_under_way_are_picked_up() {
+    let tenant = distant();
+    let root = tenant.root();
+    let pages: Vec<Item> = (0..40).map(|n| root.docx(&format!("Page {n}")).text("old")).collect();
+    let edit = Effect::run(move || {
+        for page in &pages {
+            page.edit("new");
+        }
+    });
+    tenant.fault(Fault::new("POST", CREATE, edit).nth(20));
+    let mirror = Mirror::with(&tenant, CONFIG);
+    mirror.sync().await.success();
+    tenant.calm().forget_calls();
+    mirror.sync().await.success();
+    let again = tenant.calls("POST", CREATE);
+    assert!((19..40).contains(&again), "{again} had been asked about before they were edited");
+    let fresh = Mirror::with(&tenant, CONFIG);
+    fresh.sync().await.success();
+    for file in fresh.files() {
+        assert_eq!(mirror.read(&file), fresh.read(&file), "{file}");
+    }
+}
+
+/// Refusals neither keep others waiting nor hide how long exports take.
+#[tokio::test(start_paused = true)]
+async fn refused_exports_hold_nobody_up() {
+    let tenant = distant();
+    let root = tenant.root();
+    for n in 0..100 {
+        let page = root.docx(&format!("Page {n:03}"));
+        if n < 80 {
+            page.refuse_export(109);
+        }
+    }
+    let mirror = Mirror::with(&tenant, CONFIG);
+    let began = Instant::now();
+    mirror.sync().await.exits(2);
+    let minutes = began.elapsed().as_secs_f64() / 60.0;
+    assert_eq!((mirror.files().len(), tenant.calls("POST", CREATE)), (20, 100));
+    println!("80 refusals in 100: {minutes:.2} min");
+    assert!(minutes <= bound(100) * 2.5, "{minutes} min");
 }
