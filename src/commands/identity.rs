@@ -17,7 +17,7 @@ use crate::model::account::{Account as Recorded, AccountUser};
 use crate::model::recorded;
 use crate::model::source::{Source, SourceKind, WikiScope};
 use crate::model::tree::RemoteTree;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 const ACCEPT: &str = "--accept-identity-change";
 
@@ -35,8 +35,17 @@ pub struct Identified {
     accepted: bool,
 }
 
+/// The account that the mirror was made with. With `--init` a manifest that cannot be read
+/// says nothing: it is about to be put aside.
+pub fn recorded(config: &Config, init: bool) -> Result<Option<Recorded>, Problem> {
+    match Store::account(&config.state) {
+        Err(StoreError::Damaged { .. }) if init => Ok(None),
+        other => Ok(other?),
+    }
+}
+
 /// Resolves the identity, makes sure that its credential is good, and compares it with
-/// the one that the mirror was made with.
+/// the one that the mirror was made with (`before`).
 ///
 /// # Errors
 /// Exit 4 without a usable credential, 1 where the identity is another one. Nothing is
@@ -45,10 +54,10 @@ pub async fn identify(
     session: &Session,
     config: &Config,
     sources: &[Source],
+    before: Option<Recorded>,
     accepted: bool,
     max_calls: Option<u64>,
 ) -> Result<Identified, Problem> {
-    let before = Store::account(&config.state)?;
     let decided = before.as_ref().filter(|_| !accepted);
     let account = resolve_as(session, config, decided)?;
     if !account.is_user() {

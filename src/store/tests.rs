@@ -29,6 +29,7 @@ fn row(parent: Option<&str>, title: &str, folder: bool) -> PlaceRow {
             seen_secs: 1_700_000_100,
             revision: Some(7),
         },
+        doubtful: false,
     };
     PlaceRow {
         object: Object::new(if folder { ObjType::Folder } else { ObjType::Docx }, title),
@@ -299,6 +300,7 @@ fn the_index_gives_back_the_manifest_with_paths() {
         mirror_id: "m1".to_owned(),
         run_id: "20240301T000000Z-ab12".to_owned(),
         as_of_secs: 1_709_251_200,
+        account: None,
     };
     assert!(read_index(state.path()).unwrap().is_none());
     write_index(state.path(), &recorded, &meta).unwrap();
@@ -437,7 +439,8 @@ fn what_a_large_manifest_costs() {
         start.elapsed(),
         resident() - before
     );
-    let meta = IndexMeta { mirror_id: String::new(), run_id: String::new(), as_of_secs: 0 };
+    let meta =
+        IndexMeta { mirror_id: String::new(), run_id: String::new(), as_of_secs: 0, account: None };
     let start = Instant::now();
     write_index(state.path(), &recorded, &meta).unwrap();
     eprintln!("index written in {:?}", start.elapsed());
