@@ -182,9 +182,10 @@ fn at_a_glance(local: &LocalState, want: &Expected, depth: Depth) -> Option<Foun
     let Some(at) = &want.at else { return Some(Found::Missing) };
     let Some(entry) = local.entries.get(at) else {
         let closed = |path: &RelPath| local.unreadable.iter().any(|top| path.is_within(top));
-        return Some(match at.in_mirror().is_some_and(closed) {
-            true => Found::Unreadable("its folder cannot be read".to_owned()),
-            false => Found::Missing,
+        return Some(if at.in_mirror().is_some_and(closed) {
+            Found::Unreadable("its folder cannot be read".to_owned())
+        } else {
+            Found::Missing
         });
     };
     let other = |what: &str| Some(Found::Altered(what.to_owned()));
@@ -204,9 +205,10 @@ fn at_a_glance(local: &LocalState, want: &Expected, depth: Depth) -> Option<Foun
         }
         // What a check found damaged before only its bytes can vouch for.
         (LocalEntry::File { .. }, None) if depth == Depth::Quick && !want.row.doubtful => {
-            match timely(local, want) {
-                true => Some(Found::Right),
-                false => other("modification time; without --quick its bytes decide"),
+            if timely(local, want) {
+                Some(Found::Right)
+            } else {
+                other("modification time; without --quick its bytes decide")
             }
         }
         (LocalEntry::File { .. }, None) => None,

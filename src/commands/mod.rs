@@ -12,6 +12,7 @@ mod demo;
 mod diff;
 mod doctor;
 pub mod exit;
+mod finding;
 mod home;
 mod identity;
 mod init;

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::check::{self, Checked, Depth, Found};
 use super::exit::{self, Problem};
+use super::finding::Finding;
 use super::home::{self, Ground};
-use super::verify::Finding;
 use super::{Session, upkeep};
 use crate::apply;
 use crate::config::Config;
@@ -247,11 +247,15 @@ fn print(session: &Session, findings: &[Finding], tally: &Tally, as_of_secs: Opt
         );
     }
     if ui.is_json() {
-        findings.iter().for_each(|finding| ui.json(finding));
+        for finding in findings {
+            ui.json(finding);
+        }
         ui.json(tally);
         return;
     }
-    findings.iter().for_each(|finding| finding.print(ui));
+    for finding in findings {
+        finding.print(ui);
+    }
     let words = [
         (tally.missing, "missing"),
         (tally.altered, "altered"),

@@ -5,23 +5,25 @@
 //! begins while files are read is noticed too: what looked bad is looked at once more.
 //! Only `--repair` writes, and holds the mirror while it does.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::check::{self, Checked, Depth, Expected, Found};
+use super::check::{self, Depth, Expected, Found};
 use super::exit::{self, LOCKED, Problem};
+use super::finding::{Finding, findings, path_of};
 use super::observe::blocking;
 use super::{Session, home, ls, manifest, upkeep};
 use crate::cli::upkeep::Verify;
 use crate::config::Config;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskError};
+use crate::model::RelPath;
 use crate::model::local::LocalState;
 use crate::model::recorded::{Loc, Recorded};
-use crate::model::{ContentHash, Format, ObjToken, ObjType, PlaceToken, SourceName};
 use crate::rules::Globs;
 use crate::store::RowChange;
-use crate::ui::text::{bytes, count, counted, duration_ms, escaped, minute};
+use crate::ui::text::{bytes, count, counted, duration_ms, minute};
 use crate::ui::{Tone, Ui};
 
 /// Rows in one transaction.
@@ -121,14 +123,15 @@ impl Verifying<'_> {
         };
         let now = manifest::read(self.config)?;
         let Some(now) = now.filter(|now| now.recorded != *before) else { return Ok(()) };
-        let paths: std::collections::BTreeSet<String> =
-            done.findings.iter().map(|finding| finding.path.clone()).collect();
-        let suspect = |want: &Expected| paths.contains(&path_of(want));
-        let wanted: Vec<Expected> =
-            check::expected(&now.recorded).into_iter().filter(suspect).collect();
-        let (looker, places) = (disk.clone(), paths.clone());
-        let local = blocking(move || look_at(&looker, &places)).await?;
+        let paths: BTreeSet<&str> = done.findings.iter().map(|it| it.path.as_str()).collect();
         let known = check::expected(&now.recorded);
+        let suspect = |want: &&Expected| paths.contains(path_of(want).as_str());
+        let wanted: Vec<Expected> = known.iter().filter(suspect).cloned().collect();
+        let strange = paths.iter().filter_map(|path| RelPath::new(*path).ok()).map(Loc::Mirror);
+        let places: BTreeSet<Loc> =
+            wanted.iter().filter_map(|want| want.at.clone()).chain(strange).collect();
+        let looker = disk.clone();
+        let local = blocking(move || look_at(&looker, places)).await?;
         let strangers = check::untracked(&local, &known);
         let checked = check::check(self.session, disk, &local, wanted, self.depth).await;
         done.complete = checked.complete;
@@ -147,7 +150,7 @@ impl Verifying<'_> {
         let recorded = opened.store.load()?;
         let mut done = self.compare(&disk, &recorded).await?;
         if done.complete {
-            let mut rows = std::collections::BTreeMap::new();
+            let mut rows = BTreeMap::new();
             for finding in done.findings.iter_mut().filter(|finding| finding.is_bad()) {
                 let Some(want) = &finding.want else { continue };
                 finding.marked = finding.state == Some("live");
@@ -199,160 +202,14 @@ impl Verifying<'_> {
 }
 
 /// What stands at some paths now.
-fn look_at(
-    disk: &Disk,
-    paths: &std::collections::BTreeSet<String>,
-) -> Result<LocalState, crate::disk::DiskError> {
+fn look_at(disk: &Disk, places: BTreeSet<Loc>) -> Result<LocalState, DiskError> {
     let mut local = LocalState::default();
-    for path in paths {
-        let Ok(path) = crate::model::RelPath::new(path.clone()) else { continue };
-        let at = Loc::Mirror(path);
+    for at in places {
         if let Some(entry) = disk.look(&at)? {
             local.entries.insert(at, entry);
         }
     }
     Ok(local)
-}
-
-/// Where it stands, or should, for people.
-fn path_of(want: &Expected) -> String {
-    match &want.at {
-        Some(Loc::Mirror(path)) => path.to_string(),
-        Some(Loc::Parked(path)) => format!("{}/staging/parked/{path}", crate::disk::RESERVED),
-        None => format!("{}/{}", want.key.source, String::from(want.product.clone())),
-    }
-}
-
-/// One line.
-#[derive(Debug, Clone, Serialize)]
-pub struct Finding {
-    event: &'static str,
-    /// `missing`, `altered`, `unreadable`, `untracked` or `in_flux`.
-    finding: &'static str,
-    /// What it would be if no run were at work.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    was: Option<&'static str>,
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<SourceName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<PlaceToken>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    obj_token: Option<ObjToken>,
-    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    ty: Option<ObjType>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    format: Option<Format>,
-    /// As in `ls`: `live`, `gone`, `hidden`, `orphaned`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    /// As recorded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    size: Option<u64>,
-    /// As recorded.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blake3: Option<ContentHash>,
-    /// True where the next sync fetches it again.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    marked: bool,
-    #[serde(skip)]
-    want: Option<Expected>,
-}
-
-impl Finding {
-    /// A mirrored file that is not right. `None`: it is.
-    pub fn of(recorded: &Recorded, config: &Config, want: Expected, found: Found) -> Option<Self> {
-        let (finding, reason) = match found {
-            Found::Right | Found::Touched => return None,
-            Found::Missing => ("missing", None),
-            Found::Altered(reason) => ("altered", Some(reason)),
-            Found::Unreadable(reason) => ("unreadable", Some(reason)),
-        };
-        let row = &recorded.places[&want.key];
-        Some(Self {
-            path: path_of(&want),
-            source: Some(want.key.source.clone()),
-            token: Some(want.key.token.clone()),
-            obj_token: Some(row.object.token.clone()),
-            ty: Some(row.object.ty.clone()),
-            format: ls::format(want.product.slot),
-            state: Some(ls::state(&want.key, row, config)),
-            reason,
-            size: Some(want.row.size),
-            blake3: Some(want.row.blake3),
-            want: Some(want),
-            ..Self::bare(finding)
-        })
-    }
-
-    fn untracked(path: String) -> Self {
-        Self { path, ..Self::bare("untracked") }
-    }
-
-    fn bare(finding: &'static str) -> Self {
-        Self {
-            event: "finding",
-            finding,
-            was: None,
-            path: String::new(),
-            source: None,
-            token: None,
-            obj_token: None,
-            ty: None,
-            format: None,
-            state: None,
-            reason: None,
-            size: None,
-            blake3: None,
-            marked: false,
-            want: None,
-        }
-    }
-
-    /// A run is at work: it may just be changing this.
-    fn put_in_flux(&mut self) {
-        self.was = Some(std::mem::replace(&mut self.finding, "in_flux"));
-    }
-
-    fn is_bad(&self) -> bool {
-        matches!(self.finding, "missing" | "altered" | "unreadable")
-    }
-
-    /// For people.
-    pub fn print(&self, ui: &Ui) {
-        let (tone, word) = match self.finding {
-            "in_flux" => (Tone::Dim, "in flux"),
-            "untracked" => (Tone::Dim, "untracked"),
-            word => (Tone::Bad, word),
-        };
-        let mut line =
-            format!("{}  {}", ui.paint(tone, &format!("{word:<10}")), escaped(&self.path));
-        let lasting = self.state.filter(|state| *state != "live" && self.is_bad());
-        let reasons: Vec<&str> =
-            [self.was, self.reason.as_deref(), lasting].into_iter().flatten().collect();
-        if !reasons.is_empty() {
-            line.push_str(&ui.paint(Tone::Dim, &format!("  ({})", escaped(&reasons.join(", ")))));
-        }
-        if self.is_bad() { ui.result(&line) } else { ui.line(&line) }
-    }
-}
-
-fn findings(
-    recorded: &Recorded,
-    config: &Config,
-    checked: Checked,
-    strangers: Vec<String>,
-) -> Vec<Finding> {
-    let bad = checked
-        .found
-        .into_iter()
-        .filter_map(|(want, found)| Finding::of(recorded, config, want, found));
-    let mut all: Vec<Finding> = bad.chain(strangers.into_iter().map(Finding::untracked)).collect();
-    // One place each: what stands there instead of a mirrored file is altered, not strange.
-    all.sort_by(|a, b| a.path.cmp(&b.path));
-    all
 }
 
 /// The last line.
@@ -379,7 +236,7 @@ struct Tally {
 
 impl Tally {
     fn of(done: &Done) -> Self {
-        let of = |word| done.findings.iter().filter(|it| it.finding == word).count() as u64;
+        let of = |word| done.findings.iter().filter(|it| it.word == word).count() as u64;
         let wrong = done.findings.iter().filter(|it| it.want.is_some()).count() as u64;
         Self {
             event: "summary",
@@ -407,11 +264,15 @@ impl Tally {
 
 fn print(ui: &Ui, done: &Done, tally: &Tally, args: &Verify) {
     if ui.is_json() {
-        done.findings.iter().for_each(|finding| ui.json(finding));
+        for finding in &done.findings {
+            ui.json(finding);
+        }
         ui.json(tally);
         return;
     }
-    done.findings.iter().for_each(|finding| finding.print(ui));
+    for finding in &done.findings {
+        finding.print(ui);
+    }
     let words = [
         (tally.missing, "missing"),
         (tally.altered, "altered"),
@@ -431,9 +292,10 @@ fn print(ui: &Ui, done: &Done, tally: &Tally, args: &Verify) {
         _ => ("interrupted", Tone::Warn),
     };
     ui.line(&format!("{:<12} {}", ui.paint(tone, &format!("{word}:")), some.join(", ")));
-    let how = match args.quick {
-        true => "size and modification time compared".to_owned(),
-        false => format!("{} read", bytes(tally.bytes)),
+    let how = if args.quick {
+        "size and modification time compared".to_owned()
+    } else {
+        format!("{} read", bytes(tally.bytes))
     };
     ui.line(&ui.paint(Tone::Dim, &format!("{how}, {}", duration_ms(tally.elapsed_ms))));
     if let Some(secs) = done.as_of_secs {
