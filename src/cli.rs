@@ -1,6 +1,7 @@
 //! clap types; nobody else knows flags.
 
 pub mod accounts;
+pub mod upkeep;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -59,9 +60,9 @@ First steps:
 
 Exit codes:
   0 all done             1 could not run           2 partly done (listed)
-  3 differences (diff)   4 no usable credential    5 another run is at work
-  6 a deletion was refused by a guard              64 wrong command line
-  130 interrupted; the next run goes on";
+  3 differences (diff), bad files (verify)         4 no usable credential
+  5 another run is at work                         6 a deletion was refused by a guard
+  64 wrong command line                            130 interrupted; the next run goes on";
 
 /// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]
@@ -150,6 +151,12 @@ pub enum Command {
     Ls(Ls),
     /// Show the last run, what is mirrored and what waits for a retry
     Status,
+    /// Compare every mirrored file with the manifest
+    Verify(upkeep::Verify),
+    /// Remove what is known to be gone, as the prune rules say
+    Prune(upkeep::Prune),
+    /// Make a lost or damaged manifest again
+    Rebuild(upkeep::Rebuild),
     /// Log in, log out, show who is logged in
     #[command(subcommand)]
     Auth(accounts::Auth),

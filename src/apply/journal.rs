@@ -454,6 +454,10 @@ impl Journal {
                 if *size != row.size {
                     return Ok(true);
                 }
+                if row.doubtful {
+                    // Known to be damaged, so one that cannot even be read is no surprise.
+                    return Ok(self.disk.hash(at).map_or(true, |hash| hash != row.blake3));
+                }
                 if (mtime_secs - row.mtime_secs).abs() <= MTIME_TOLERANCE_SECS {
                     return Ok(false);
                 }

@@ -149,7 +149,15 @@ impl Journal {
         let blake3 = ContentHash::from(blake3::hash(text.as_bytes()));
         let size = text.len() as u64;
         let link = Some(text.clone());
-        let record = ProductRow { part_name: None, size, blake3, mtime_secs: 0, link, stamp };
+        let record = ProductRow {
+            part_name: None,
+            size,
+            blake3,
+            mtime_secs: 0,
+            link,
+            stamp,
+            doubtful: false,
+        };
         row.products.insert(product, record);
         let mut step = Step {
             key: make.place.clone(),

@@ -39,7 +39,7 @@ use crate::model::change::{Failure, Rank, Tally};
 use crate::model::local::LocalEntry;
 use crate::model::recorded::{Loc, PlaceRow, Recorded, Slot, Stamp};
 use crate::model::{PlaceKey, PlaceToken};
-use crate::plan::{Fetch, Plan, Relocation};
+use crate::plan::{Fetch, Plan, Prune, Relocation};
 use crate::progress::Progress;
 use crate::store::{Act, Intent, RowChange, Store, StoreError};
 
@@ -204,6 +204,39 @@ pub async fn apply(
         None if gate.is_closed() => Err(gate.why()),
         None => Ok(()),
     });
+    finish(journal, result).await
+}
+
+/// What [`prune`] works with: as [`Tools`], without a service.
+#[derive(Clone)]
+#[expect(missing_docs)]
+pub struct Removers {
+    pub disk: Arc<Disk>,
+    pub store: Arc<Store>,
+    pub progress: Arc<dyn Progress>,
+    pub clock: Clock,
+    /// Ctrl-C.
+    pub stop: CancellationToken,
+}
+
+/// Removes copies, and nothing else.
+///
+/// # Errors
+/// As [`apply`].
+pub async fn prune(
+    prunes: Vec<Prune>,
+    recorded: Recorded,
+    tools: &Removers,
+    settings: &Settings,
+) -> Result<Report, StoreError> {
+    let settings = Arc::new(settings.clone());
+    let Removers { disk, store, progress, clock, stop } = tools.clone();
+    let journal = Journal::new(disk, store, progress, clock, settings, recorded);
+    let gate = Gate { stop, deadline: None };
+    let closed = gate.clone();
+    let (journal, result) =
+        on_disk(journal, move |journal| journal.prune_all(prunes, &|| closed.is_closed())).await;
+    let result = result.and(if gate.is_closed() { Err(gate.why()) } else { Ok(()) });
     finish(journal, result).await
 }
 

@@ -162,6 +162,7 @@ impl Journal {
                 mtime_secs,
                 link: None,
                 stamp: delivery.stamp.clone(),
+                doubtful: false,
             },
         );
         if let Some(name) = delivery.name {
@@ -302,6 +303,8 @@ impl Journal {
             } else {
                 Standing::Ours
             }),
+            // Known to be damaged: where it cannot be read, it makes way all the same.
+            Some(old) if old.doubtful && self.disk.hash(at).is_err() => Ok(Standing::Altered),
             _ if size == bytes.size && equal(self.disk.hash(at)?) => {
                 Ok(Standing::Equal { mtime_found: mtime_secs })
             }

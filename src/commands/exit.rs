@@ -12,7 +12,7 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// Something wanted has no current copy, or a budget ran out.
 pub const PARTIAL: u8 = 2;
-/// `diff --exit-code` found differences.
+/// `diff --exit-code` found differences, or `verify` bad files.
 pub const DIFFERENT: u8 = 3;
 /// No usable credential.
 pub const LOGIN: u8 = 4;
@@ -146,7 +146,7 @@ impl From<Stop> for Problem {
 }
 
 /// An error with its causes, where it does not say them itself.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

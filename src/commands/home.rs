@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Session;
 use super::exit::{LOCKED, Problem};
+use super::manifest::{self, Seen};
 use crate::auth::files;
 use crate::config::{self, Config};
 use crate::disk::Disk;
 use crate::model::recorded::Recorded;
-use crate::store::{self, Intent, RunLock, Store};
+use crate::store::{self, Intent, RunLock, Store, StoreError};
 
 /// The manifest's file in the state folder.
 const MANIFEST: &str = "manifest.redb";
@@ -43,6 +44,8 @@ struct Story {
     manifest: Option<String>,
     /// True where the manifest has no rows: a first run that ended early.
     manifest_empty: bool,
+    /// True where there is a manifest that cannot be read.
+    manifest_damaged: bool,
     /// The id that this path had in an earlier run.
     remembered: Option<String>,
 }
@@ -60,7 +63,8 @@ impl Story {
     fn verdict(&self, path: &Path, init: bool) -> Result<Verdict, Problem> {
         let path = path.display();
         let known = |id: &String| Ok(Verdict { id: Some(id.clone()), set_aside: false });
-        let anew = Verdict { id: None, set_aside: self.manifest.is_some() };
+        let anew =
+            Verdict { id: None, set_aside: self.manifest.is_some() || self.manifest_damaged };
         let refuse = |what: String, hint: &str| {
             if init { Ok(anew.clone()) } else { Err(Problem::failed(what).hint(hint)) }
         };
@@ -86,9 +90,9 @@ impl Story {
             ),
             (Some(_), None, _) => refuse(
                 format!("{path} is a mirror, but its manifest is not there"),
-                "check `state` in [mirror]; if the manifest is lost, `rebuild` (in a later \
-                 version) makes it again, or `sync --init` starts anew: files that are still \
-                 right are kept, but everything is fetched once to compare",
+                "check `state` in [mirror]; if the manifest is lost, `feishu-mirror rebuild` makes \
+                 it again without fetching what still matches, or `sync --init` starts anew: \
+                 files that are still right are kept, but everything is fetched once to compare",
             ),
             // A first run that ended between its first two steps.
             (None, Some(manifest), None) if self.manifest_empty => known(manifest),
@@ -128,15 +132,15 @@ pub fn open(
     let memory = Memory::of(session);
     let remembered = memory.recall(&config.path)?;
     // Before the first write, the lock included: an empty mount point stays empty.
-    look(session, config, remembered.clone())?.verdict(&config.path, init)?;
+    look(session, config, remembered.clone(), init)?.verdict(&config.path, init)?;
     let disk = Disk::open(&config.path, &config.state, true, &session.faults)?;
     let lock = store::lock(&config.state)?;
     // Now nobody else changes it.
-    let story = look(session, config, remembered.clone())?;
+    let story = look(session, config, remembered.clone(), init)?;
     let verdict = story.verdict(&config.path, init)?;
     if verdict.set_aside {
         let from = config.state.join(MANIFEST);
-        let to = config.state.join(format!("{MANIFEST}.{run_id}.old"));
+        let to = aside(config, MANIFEST, run_id);
         std::fs::rename(&from, &to).map_err(|e| Problem::io("put aside", &from, &e))?;
         session.ui.warn(&format!("the old manifest is now {}", to.display()));
     }
@@ -153,6 +157,102 @@ pub fn open(
         memory.remember(&config.path, &id)?;
     }
     Ok(Opened { disk, store, lock })
+}
+
+/// Opens a mirror that is there, to write to it. `None`: nothing was ever mirrored, and
+/// nothing is made.
+pub fn open_known(
+    session: &Session,
+    config: &Config,
+    run_id: &str,
+) -> Result<Option<Opened>, Problem> {
+    let remembered = Memory::of(session).recall(&config.path)?;
+    let story = look(session, config, remembered, false)?;
+    match story.verdict(&config.path, false)?.id {
+        None => Ok(None),
+        Some(_) => open(session, config, false, run_id).map(Some),
+    }
+}
+
+/// A copy whose manifest is to be made again.
+pub struct Ground {
+    /// Its files.
+    pub disk: Disk,
+    /// The id in its marker.
+    pub id: String,
+    /// Held until the manifest is there.
+    pub lock: RunLock,
+}
+
+/// Opens a copy to make its manifest again: only its marker must be there.
+pub fn ground(session: &Session, config: &Config) -> Result<Ground, Problem> {
+    let remembered = Memory::of(session).recall(&config.path)?;
+    let check = || {
+        let disk = Disk::open(&config.path, &config.state, false, &session.faults)?;
+        let Some(id) = marker(&disk)? else {
+            return Err(Problem::failed(format!(
+                "there is no mirror at {} (no .feishu-mirror/root.json)",
+                config.path.display()
+            ))
+            .hint(
+                "is its disk mounted, and `path` in [mirror] right? Without a marker nothing is \
+                 known about the files there: `feishu-mirror sync --init` starts anew",
+            ));
+        };
+        // What the manifest says does not count here.
+        let story = Story {
+            marker: Some(id.clone()),
+            manifest: Some(id.clone()),
+            remembered: remembered.clone(),
+            ..Story::default()
+        };
+        story.verdict(&config.path, false)?;
+        Ok(id)
+    };
+    // Before the first write, the lock included, and again when nobody else changes it.
+    check()?;
+    let disk = Disk::open(&config.path, &config.state, true, &session.faults)?;
+    let lock = store::lock(&config.state)?;
+    Ok(Ground { disk, id: check()?, lock })
+}
+
+/// Remembers a mirror, for the day when its disk is not there.
+pub fn remember(session: &Session, config: &Config, id: &str) -> Result<(), Problem> {
+    let memory = Memory::of(session);
+    if memory.recall(&config.path)?.as_deref() == Some(id) {
+        return Ok(());
+    }
+    memory.remember(&config.path, id)
+}
+
+/// Where a file of the state folder is put aside; nothing stands there.
+pub fn aside(config: &Config, name: &str, run_id: &str) -> PathBuf {
+    let numbered = (2..).map(|n| format!("{name}.{run_id}-{n:03}.old"));
+    let names = std::iter::once(format!("{name}.{run_id}.old")).chain(numbered);
+    let mut paths = names.map(|name| config.state.join(name));
+    paths.find(|path| path.symlink_metadata().is_err()).expect("the numbers do not end")
+}
+
+/// What a reader may compare the copy with. `None`: nothing is mirrored yet.
+///
+/// # Errors
+/// As for a run: an empty mount point is no copy whose files were lost.
+pub fn see(session: &Session, config: &Config) -> Result<Option<Seen>, Problem> {
+    let seen = manifest::read(config)?;
+    if seen.is_none() && share(config).is_err_and(|problem| problem.code == LOCKED) {
+        // The first run is at work, and has not left an index yet.
+        return Ok(None);
+    }
+    let disk = Disk::open(&config.path, &config.state, false, &session.faults)?;
+    let story = Story {
+        marker: marker(&disk)?,
+        manifest: seen.as_ref().map(|seen| seen.mirror_id.clone()),
+        manifest_empty: seen.as_ref().is_some_and(|seen| seen.recorded.places.is_empty()),
+        manifest_damaged: false,
+        remembered: Memory::of(session).recall(&config.path)?,
+    };
+    story.verdict(&config.path, false)?;
+    Ok(seen)
 }
 
 /// A mirror as a reader sees it, who changes nothing.
@@ -172,11 +272,15 @@ pub fn glimpse(session: &Session, config: &Config, init: bool) -> Result<Glimpse
     let lock = share(config)?;
     let remembered = Memory::of(session).recall(&config.path)?;
     let disk = Disk::open(&config.path, &config.state, false, &session.faults)?;
-    let read = Store::read(&config.state)?;
+    let (read, manifest_damaged) = match Store::read(&config.state) {
+        Err(StoreError::Damaged { .. }) if init => (None, true),
+        other => (other?, false),
+    };
     let story = Story {
         marker: marker(&disk)?,
         manifest: read.as_ref().map(|(id, ..)| id.clone()),
         manifest_empty: read.as_ref().is_some_and(|(_, recorded, _)| recorded.places.is_empty()),
+        manifest_damaged,
         remembered,
     };
     let verdict = story.verdict(&config.path, init)?;
@@ -214,10 +318,19 @@ pub fn share(config: &Config) -> Result<Option<Shared>, Problem> {
     }
 }
 
-fn look(session: &Session, config: &Config, remembered: Option<String>) -> Result<Story, Problem> {
+fn look(
+    session: &Session,
+    config: &Config,
+    remembered: Option<String>,
+    init: bool,
+) -> Result<Story, Problem> {
     let disk = Disk::open(&config.path, &config.state, false, &session.faults)?;
     let marker = marker(&disk)?;
-    let there = config.state.join(MANIFEST).exists();
+    let there = config.state.join(MANIFEST).symlink_metadata().is_ok();
+    // One that cannot be read to its end is of use to nobody who begins anew.
+    if init && matches!(Store::read(&config.state), Err(StoreError::Damaged { .. })) {
+        return Ok(Story { marker, manifest_damaged: true, remembered, ..Story::default() });
+    }
     // Reading the whole manifest twice is dear where it is large: only where it is in
     // doubt. Its id is read always.
     let id = if there { Store::identity(&config.state)? } else { None };
@@ -230,7 +343,7 @@ fn look(session: &Session, config: &Config, remembered: Option<String>) -> Resul
     } else {
         (marker.clone().filter(|_| there), false)
     };
-    Ok(Story { marker, manifest, manifest_empty, remembered })
+    Ok(Story { marker, manifest, manifest_empty, manifest_damaged: false, remembered })
 }
 
 fn marker(disk: &Disk) -> Result<Option<String>, Problem> {
@@ -327,7 +440,8 @@ mod tests {
                 .collect();
             let [marker, manifest, rows, remembered] = words.try_into().unwrap();
             let manifest_empty = rows.as_deref() == Some("empty");
-            let told = Story { marker, manifest, manifest_empty, remembered };
+            let told =
+                Story { marker, manifest, manifest_empty, manifest_damaged: false, remembered };
             for (flag, want) in [(false, plain), (true, init)] {
                 match told.verdict(Path::new("/m"), flag) {
                     Ok(Verdict { id: Some(id), set_aside: false }) => {

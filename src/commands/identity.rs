@@ -18,7 +18,7 @@ use crate::model::account::{Account as Recorded, AccountUser};
 use crate::model::recorded;
 use crate::model::source::{Source, SourceKind, WikiScope};
 use crate::model::tree::RemoteTree;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 const ACCEPT: &str = "--accept-identity-change";
 
@@ -32,6 +32,15 @@ pub struct Identified {
     account: Recorded,
     /// `--accept-identity-change`.
     accepted: bool,
+}
+
+/// The account that the mirror was made with. With `--init` a manifest that cannot be read
+/// says nothing: it is about to be put aside.
+fn before_this(config: &Config, init: bool) -> Result<Option<Recorded>, Problem> {
+    match Store::account(&config.state) {
+        Err(StoreError::Damaged { .. }) if init => Ok(None),
+        other => Ok(other?),
+    }
 }
 
 /// Resolves the identity, makes sure that its credential is good, and compares it with
@@ -48,7 +57,7 @@ pub async fn identify(
     flags: &RunFlags,
 ) -> Result<Identified, Problem> {
     let accepted = flags.accept_identity_change;
-    let before = Store::account(&config.state)?;
+    let before = before_this(config, flags.init)?;
     // With `--init` the manifest may be put aside, and with it whose it was.
     let decided = before.as_ref().filter(|_| !accepted && !flags.init);
     let account = resolve_as(session, config, decided)?;

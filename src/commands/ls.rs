@@ -56,14 +56,7 @@ impl Entry {
 /// Lists.
 pub fn run(session: &Session, args: &Ls) -> Result<u8, Problem> {
     let config = session.config()?;
-    let globs = if args.globs.is_empty() {
-        None
-    } else {
-        Some(Globs::new(args.globs.iter().map(String::as_str)).map_err(|error| {
-            Problem::new(exit::USAGE, error.to_string())
-                .hint("patterns look like 'wiki/Handbook/**'")
-        })?)
-    };
+    let globs = globs(&args.globs)?;
     let Some(seen) = manifest::read(&config)? else {
         session.ui.note("nothing is mirrored yet; run `feishu-mirror sync`");
         return Ok(exit::DONE);
@@ -71,15 +64,29 @@ pub fn run(session: &Session, args: &Ls) -> Result<u8, Problem> {
     seen.say_as_of(&session.ui);
     let mut entries = entries(&seen.recorded, &config, args);
     if let Some(globs) = &globs {
-        entries.retain(|entry| {
-            let bare = entry.path.trim_end_matches('/');
-            // As patterns in the config do, they match without the extension too.
-            let stem = bare.rsplit_once('.').map_or(bare, |(stem, _)| stem);
-            globs.matches(bare) || globs.matches(stem)
-        });
+        entries.retain(|entry| matches(globs, &entry.path));
     }
     print(&session.ui, &entries);
     Ok(exit::DONE)
+}
+
+/// The patterns of a command line; `None`: everything.
+pub fn globs(patterns: &[String]) -> Result<Option<Globs>, Problem> {
+    if patterns.is_empty() {
+        return Ok(None);
+    }
+    let globs = Globs::new(patterns.iter().map(String::as_str)).map_err(|error| {
+        Problem::new(exit::USAGE, error.to_string()).hint("patterns look like 'wiki/Handbook/**'")
+    })?;
+    Ok(Some(globs))
+}
+
+/// True where a path of the copy matches.
+pub fn matches(globs: &Globs, path: &str) -> bool {
+    let bare = path.trim_end_matches('/');
+    // As patterns in the config do, they match without the extension too.
+    let stem = bare.rsplit_once('.').map_or(bare, |(stem, _)| stem);
+    globs.matches(bare) || globs.matches(stem)
 }
 
 fn entries(recorded: &Recorded, config: &Config, args: &Ls) -> Vec<Entry> {
@@ -102,7 +109,8 @@ fn entries(recorded: &Recorded, config: &Config, args: &Ls) -> Vec<Entry> {
     entries
 }
 
-fn state(key: &PlaceKey, row: &PlaceRow, config: &Config) -> &'static str {
+/// `live`, `gone`, `hidden` or `orphaned`.
+pub fn state(key: &PlaceKey, row: &PlaceRow, config: &Config) -> &'static str {
     match row.state {
         _ if !config.rules.sources.contains(&key.source) => "orphaned",
         PlaceState::Live => "live",
@@ -187,7 +195,8 @@ fn path(recorded: &Recorded, key: &PlaceKey, product: &ProductKey) -> Option<Str
     recorded.slot(key, product.slot)?.in_mirror().map(ToString::to_string)
 }
 
-fn format(slot: Slot) -> Option<Format> {
+/// What a slot holds; `None`: a folder.
+pub fn format(slot: Slot) -> Option<Format> {
     match slot {
         Slot::Product(format) => Some(format),
         Slot::LinkTo(_) | Slot::LinkToDir => Some(Format::Link),

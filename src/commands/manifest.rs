@@ -5,16 +5,18 @@ use crate::apply;
 use crate::config::Config;
 use crate::disk::{Disk, Faults};
 use crate::model::recorded::Recorded;
-use crate::store::{Store, StoreError, apply_changes, read_index};
+use crate::store::{IndexHeader, Store, StoreError, apply_changes, read_index};
 use crate::ui::Ui;
 use crate::ui::text::minute;
 
 /// What a reader gets.
 pub struct Seen {
+    /// The mirror that they are of.
+    pub mirror_id: String,
     /// Every row.
     pub recorded: Recorded,
     /// When this was true, seconds since 1970; `None`: now.
-    as_of_secs: Option<i64>,
+    pub as_of_secs: Option<i64>,
 }
 
 impl Seen {
@@ -30,15 +32,20 @@ impl Seen {
 pub fn read(config: &Config) -> Result<Option<Seen>, Problem> {
     match Store::read(&config.state) {
         Ok(None) => Ok(None),
-        Ok(Some((_, mut recorded, intents))) => {
+        Ok(Some((mirror_id, mut recorded, intents))) => {
             if !intents.is_empty() {
                 let disk = Disk::open(&config.path, &config.state, false, &Faults::default())?;
                 apply_changes(&mut recorded, &apply::settle(&disk, &intents)?);
             }
-            Ok(Some(Seen { recorded, as_of_secs: None }))
+            Ok(Some(Seen { mirror_id, recorded, as_of_secs: None }))
         }
-        Err(StoreError::Locked { .. }) => Ok(read_index(&config.state)?
-            .map(|(header, recorded)| Seen { recorded, as_of_secs: Some(header.meta.as_of_secs) })),
+        Err(StoreError::Locked { .. }) => {
+            Ok(read_index(&config.state)?.map(|(IndexHeader { meta, .. }, recorded)| Seen {
+                mirror_id: meta.mirror_id,
+                recorded,
+                as_of_secs: Some(meta.as_of_secs),
+            }))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -6,11 +6,13 @@
 mod account;
 mod api;
 mod auth;
+mod check;
 mod completions;
 mod demo;
 mod diff;
 mod doctor;
 pub mod exit;
+mod finding;
 mod home;
 mod identity;
 mod init;
@@ -20,8 +22,12 @@ mod manifest;
 mod observe;
 mod profile;
 mod profile_create;
+mod prune;
+mod rebuild;
 mod status;
 mod sync;
+mod upkeep;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -158,6 +164,9 @@ async fn dispatch(cli: Cli, session: &Session) -> Result<u8, Problem> {
         Command::Diff(args) => diff::run(session, &args.run, args.exit_code).await,
         Command::Ls(args) => ls::run(session, &args),
         Command::Status => status::run(session),
+        Command::Verify(args) => verify::run(session, &args).await,
+        Command::Prune(args) => prune::run(session, &args).await,
+        Command::Rebuild(_) => rebuild::run(session).await,
         Command::Auth(args) => auth::run(session, &args).await,
         Command::Profile(args) => profile::run(session, &args).await,
         Command::Doctor(args) => doctor::run(session, &args).await,

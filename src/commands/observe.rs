@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Session;
 use super::exit::{self, Problem};
 use super::identity::{self, Identified};
+use super::upkeep;
 use crate::cli::RunFlags;
 use crate::config::Config;
 use crate::crawl;
@@ -73,8 +74,7 @@ impl Prepared {
 
     /// Names the run after the second in which it began.
     pub fn run_id(&self) -> String {
-        let began = jiff::Timestamp::from_millisecond(self.began_ms).unwrap_or_default();
-        began.strftime("%Y%m%dT%H%M%SZ").to_string()
+        upkeep::run_id(self.began_ms)
     }
 
     /// Calls and time so far.
@@ -350,7 +350,7 @@ async fn look_at(disk: &Arc<Disk>, recorded: &Recorded) -> Result<LocalState, Pr
 }
 
 /// Runs something that waits for the disk where waiting holds up nobody else.
-async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, crate::disk::DiskError> + Send + 'static,
 ) -> Result<T, Problem> {
     match tokio::task::spawn_blocking(work).await {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::exit::{self, Problem};
 use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
-use super::{Session, home};
+use super::{Session, home, upkeep};
 use crate::apply::{self, Settings, Tools};
 use crate::cli::RunFlags;
 use crate::disk::Disk;
 use crate::model::change::Event;
 use crate::plan;
 use crate::progress::Progress;
-use crate::store::{IndexMeta, Store, write_index};
+use crate::store::Store;
 use crate::ui::reporter::Reporter;
 use crate::ui::summary::Summary;
 
@@ -21,7 +21,7 @@ pub async fn run(session: &Session, flags: &RunFlags) -> Result<u8, Problem> {
     let config = &prepared.config;
     let opened = home::open(session, config, flags.init, &prepared.run_id())?;
     let (disk, store) = (Arc::new(opened.disk), Arc::new(opened.store));
-    let id = free_run_id(&disk, &prepared.run_id())?;
+    let id = upkeep::free_run_id(&disk, &prepared.run_id())?;
     let reporter = Arc::new(Reporter::new(&session.ui, &session.clock));
     let mut summary = Summary::new("sync", &id);
     let run = Run { session, flags, prepared: &prepared, disk, store, id, reporter };
@@ -73,7 +73,7 @@ impl Run<'_> {
         let prepared = self.prepared;
         let before = self.store.recorded_account()?;
         let account = prepared.who.confirm(before.as_ref())?;
-        self.settle()?;
+        upkeep::settle(&self.disk, &self.store)?;
         self.reporter.log_to(self.disk.run_log(&self.id)?);
         let recorded = self.store.load()?;
 
@@ -123,26 +123,11 @@ impl Run<'_> {
         Ok(code)
     }
 
-    /// Settles what a crash left open.
-    fn settle(&self) -> Result<(), Problem> {
-        let intents = self.store.intents()?;
-        if !intents.is_empty() {
-            let settled = apply::settle(&self.disk, &intents)?;
-            let closed: Vec<u64> = intents.iter().map(|(number, _)| *number).collect();
-            // What was seen may be in memory only: the process died before it synced.
-            self.disk.sync_folders(&apply::folders_of(&self.disk, &intents)?)?;
-            self.store.record(&settled, &closed)?;
-        }
-        Ok(())
-    }
-
     /// Throws away what nobody needs any more.
     fn tidy(&self) -> Result<(), Problem> {
         let now_secs = self.session.clock.now_secs();
-        let secs =
-            |length: std::time::Duration| i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
-        self.disk.sweep_staging(now_secs, secs(KEEP_PARTIAL))?;
-        self.disk.empty_trash(now_secs, secs(self.prepared.config.trash_retention))?;
+        self.disk.sweep_staging(now_secs, upkeep::secs(KEEP_PARTIAL))?;
+        self.disk.empty_trash(now_secs, upkeep::secs(self.prepared.config.trash_retention))?;
         Ok(())
     }
 
@@ -163,22 +148,6 @@ impl Run<'_> {
 
     /// Writes `index.jsonl` if a row changed.
     fn write_index(&self) -> Result<(), Problem> {
-        if !self.store.changed() {
-            return Ok(());
-        }
-        let meta = IndexMeta {
-            mirror_id: self.store.mirror_id().to_owned(),
-            run_id: self.id.clone(),
-            as_of_secs: self.session.clock.now_secs(),
-        };
-        Ok(write_index(&self.prepared.config.state, &self.store.load()?, &meta)?)
+        upkeep::write_index(self.session, &self.prepared.config, &self.store, &self.id)
     }
-}
-
-/// The run's name, with a number where this second already had a run.
-fn free_run_id(disk: &Disk, base: &str) -> Result<String, Problem> {
-    let taken = disk.run_logs()?;
-    let numbered = (2..).map(|n| format!("{base}-{n:03}"));
-    let free = std::iter::once(base.to_owned()).chain(numbered).find(|id| !taken.contains(id));
-    Ok(free.expect("the numbers do not end"))
 }

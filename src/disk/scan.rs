@@ -17,8 +17,8 @@ impl Disk {
     /// Walks the copy without following symlinks; the state folder is left out.
     ///
     /// What is parked in the state folder is in it too. Names that are not UTF-8, or
-    /// that hold a backslash, are strangers: they are left out, and nothing touches
-    /// them.
+    /// that hold a backslash, are strangers: they go to [`LocalState::odd`], and nothing
+    /// touches them.
     ///
     /// # Errors
     /// Where the root itself cannot be listed; folders below go to
@@ -86,6 +86,10 @@ impl Disk {
                 if ty.is_dir() {
                     walk.skip_current_dir();
                 }
+                local.odd.insert(entry.path().strip_prefix(top).map_or_else(
+                    |_| entry.path().to_string_lossy().into_owned(),
+                    |path| path.to_string_lossy().into_owned(),
+                ));
                 continue;
             };
             if hidden.iter().any(|hidden| hidden == entry.path()) {
@@ -150,16 +154,31 @@ impl Disk {
 
     /// Hashes a regular file, in constant memory.
     pub fn hash(&self, at: &Loc) -> Result<ContentHash, DiskError> {
+        let hash = self.hash_while(at, |_| true)?;
+        Ok(hash.expect("nobody called it off"))
+    }
+
+    /// The same while `go_on`, which is told of each piece of so many bytes, says so.
+    /// `None`: it did not.
+    pub fn hash_while(
+        &self,
+        at: &Loc,
+        mut go_on: impl FnMut(u64) -> bool,
+    ) -> Result<Option<ContentHash>, DiskError> {
         let (parent, name, label) = self.parent(at)?;
         self.faults.run(Op::Read, &label, || {
             let mut file = beneath::read(&parent, name)?;
             let mut hasher = blake3::Hasher::new();
             let mut buffer = vec![0; BUFFER_BYTES];
             loop {
-                match read_some(&mut file, &mut buffer)? {
-                    0 => return Ok(hasher.finalize().into()),
-                    read => hasher.update(&buffer[..read]),
-                };
+                let read = read_some(&mut file, &mut buffer)?;
+                if read == 0 {
+                    return Ok(Some(hasher.finalize().into()));
+                }
+                hasher.update(&buffer[..read]);
+                if !go_on(read as u64) {
+                    return Ok(None);
+                }
             }
         })
     }

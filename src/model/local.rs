@@ -14,6 +14,8 @@ pub struct LocalState {
     pub hashes: BTreeMap<Loc, ContentHash>,
     /// Folders that could not be read: what is below them is unknown, not missing.
     pub unreadable: BTreeSet<RelPath>,
+    /// Files and folders whose names no place of the copy can have, as text for messages.
+    pub odd: BTreeSet<String>,
 }
 
 /// One thing on disk.

@@ -183,6 +183,11 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 /// Whether a place still exists, as far as is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "lowercase")]
@@ -221,6 +226,10 @@ pub struct ProductRow {
     pub link: Option<String>,
     /// What was seen of the object before these bytes were fetched.
     pub stamp: Stamp,
+    /// A check found other bytes there (or none that could be read): from now on size and
+    /// mtime vouch for nothing, only the hash does, until the file is right again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub doubtful: bool,
 }
 
 /// The object's edit times and revision as seen before a fetch began.

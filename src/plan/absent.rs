@@ -7,7 +7,7 @@ use super::view::{Aim, View};
 use super::{Guard, Inputs};
 use crate::layout;
 use crate::model::change::Failure;
-use crate::model::recorded::{PlaceRow, PlaceState};
+use crate::model::recorded::{PlaceRow, PlaceState, Recorded};
 use crate::model::tree::{Existence, Listing, RemoteSource};
 use crate::model::{ObjType, Object, PlaceKey, PlaceToken, SourceName};
 
@@ -358,11 +358,16 @@ fn walks_after(row: &PlaceRow) -> u32 {
 
 /// Source + cleaned titles of a recorded place, what globs match.
 pub(super) fn recorded_glob_path(inputs: &Inputs<'_>, key: &PlaceKey) -> String {
+    glob_path(inputs.recorded, key)
+}
+
+/// The same for a manifest alone.
+pub(super) fn glob_path(recorded: &Recorded, key: &PlaceKey) -> String {
     let mut names = Vec::new();
     let mut seen = BTreeSet::new();
     let mut at = Some(key.clone());
     while let Some(key) = at {
-        let Some(row) = inputs.recorded.places.get(&key) else { break };
+        let Some(row) = recorded.places.get(&key) else { break };
         if !seen.insert(key.token.clone()) {
             break;
         }

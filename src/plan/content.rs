@@ -34,12 +34,13 @@ pub(super) fn on_disk(inputs: &Inputs<'_>, key: &PlaceKey, product: &ProductKey)
     match entry {
         LocalEntry::Link(text) if row.link.as_ref() == Some(text) => OnDisk::Intact,
         LocalEntry::File { size, mtime_secs } if row.link.is_none() && *size == row.size => {
-            if (mtime_secs - row.mtime_secs).abs() <= MTIME_TOLERANCE_SECS {
-                OnDisk::Intact
-            } else if inputs.local.hashes.get(&at) == Some(&row.blake3) {
-                OnDisk::WrongTime
-            } else {
-                OnDisk::Altered
+            let timely = (mtime_secs - row.mtime_secs).abs() <= MTIME_TOLERANCE_SECS;
+            let right = inputs.local.hashes.get(&at) == Some(&row.blake3);
+            match (timely, right) {
+                (true, _) if !row.doubtful => OnDisk::Intact,
+                (true, true) => OnDisk::Intact,
+                (false, true) => OnDisk::WrongTime,
+                (_, false) => OnDisk::Altered,
             }
         }
         _ => OnDisk::Altered,

@@ -20,8 +20,8 @@ pub fn url_file_text(url: &str) -> String {
     format!("[InternetShortcut]\r\nURL={url}\r\n")
 }
 
-/// Files whose size is as recorded and whose mtime is not: only their hash tells
-/// whether they were altered.
+/// Files whose size is as recorded and whose mtime is not, or that a check found damaged:
+/// only their hash tells whether they were altered.
 pub fn needs_hash(recorded: &Recorded, local: &LocalState) -> Vec<Loc> {
     let mut wanted = Vec::new();
     for (key, row) in &recorded.places {
@@ -30,7 +30,7 @@ pub fn needs_hash(recorded: &Recorded, local: &LocalState) -> Vec<Loc> {
             if let Some(LocalEntry::File { size, mtime_secs }) = local.entries.get(&at)
                 && known.link.is_none()
                 && *size == known.size
-                && (mtime_secs - known.mtime_secs).abs() > MTIME_TOLERANCE_SECS
+                && (known.doubtful || (mtime_secs - known.mtime_secs).abs() > MTIME_TOLERANCE_SECS)
             {
                 wanted.push(at);
             }
@@ -482,12 +482,20 @@ impl Making<'_, '_> {
         fresh.then(|| (place.clone(), product.clone()))
     }
 
-    /// Sets mtimes back where nothing else is wrong.
+    /// Sets mtimes back where nothing else is wrong, and forgets a doubt that was
+    /// dispelled.
     pub fn touch(&mut self, key: &PlaceKey, slot: Slot) {
         let Some(old) = self.draft.before.get(key).cloned() else { return };
         let row = &self.inputs.recorded.places[&old];
         for product in row.products.keys().filter(|product| product.slot == slot) {
-            if content::on_disk(self.inputs, &old, product) != OnDisk::WrongTime {
+            let found = content::on_disk(self.inputs, &old, product);
+            if matches!(found, OnDisk::Intact | OnDisk::WrongTime)
+                && let Some(now) = self.rows.get_mut(key)
+                && let Some(known) = now.products.get_mut(product)
+            {
+                known.doubtful = false;
+            }
+            if found != OnDisk::WrongTime {
                 continue;
             }
             let Some(Loc::Mirror(path)) = self.draft.target.product(key, product) else {

@@ -7,6 +7,7 @@ mod absent;
 mod content;
 mod decide;
 mod draft;
+mod known;
 mod removal;
 mod stand_ins;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::model::{Edited, Format, Object, PlaceKey, SourceName};
 use crate::rules::{Globs, Rules};
 
 pub use decide::{needs_hash, plan, questions, url_file_text};
+pub use known::prune_known;
 
 /// Everything a plan is made from.
 #[derive(Debug, Clone, Copy)]

@@ -8,9 +8,9 @@ use super::decide::Making;
 use super::view::{Aim, View};
 use super::{Guard, Prune, Removal};
 use crate::model::change::{Change, ChangeKind};
-use crate::model::recorded::{PlaceState, ProductKey, Slot};
+use crate::model::recorded::{PlaceRow, PlaceState, ProductKey, Recorded, Slot};
 use crate::model::{Format, PlaceKey, SourceName};
-use crate::rules::PruneAction;
+use crate::rules::{PruneAction, Rules};
 
 /// Full walks that must miss a place before its copy is removed for good.
 const WALKS_TO_DELETE: u32 = 2;
@@ -22,7 +22,7 @@ pub(super) fn decide(making: &mut Making<'_, '_>, absent: &Absent) {
     guard(making, absent, &mut wanted);
     let leaving: BTreeSet<PlaceKey> =
         wanted.iter().filter(|w| w.whole).map(|w| w.key.clone()).collect();
-    let keeps_child = parents_that_stay(making, &leaving);
+    let keeps_child = parents_that_stay(&making.rows, &leaving);
     // Children before the folder they are in.
     wanted.sort_by_cached_key(|w| std::cmp::Reverse((making.depth(&w.key), w.key.clone())));
     for want in wanted {
@@ -86,15 +86,20 @@ fn gone(making: &Making<'_, '_>, absent: &Absent) -> Vec<Wanted> {
             continue;
         }
         let path = absent::recorded_glob_path(making.inputs, old);
-        let action = match making.inputs.rules.prune_at(&path) {
-            PruneAction::Trash => Removal::Trash,
-            PruneAction::Delete if walks >= WALKS_TO_DELETE => Removal::Delete,
-            PruneAction::Keep | PruneAction::Delete => continue,
-        };
+        let Some(action) = removal(making.inputs.rules, &path, walks) else { continue };
         let products = row.products.keys().cloned().collect();
         wanted.push(Wanted { key, products, whole: true, action, reason: "gone" });
     }
     wanted
+}
+
+/// How the copy of something gone is removed, if it is.
+pub(super) fn removal(rules: &Rules, path: &str, walks: u32) -> Option<Removal> {
+    match rules.prune_at(path) {
+        PruneAction::Trash => Some(Removal::Trash),
+        PruneAction::Delete if walks >= WALKS_TO_DELETE => Some(Removal::Delete),
+        PruneAction::Keep | PruneAction::Delete => None,
+    }
 }
 
 /// True where this run's listing of a source lets anything be concluded from it.
@@ -202,51 +207,60 @@ fn stale_links(making: &mut Making<'_, '_>) {
 /// All or nothing per source.
 fn guard(making: &mut Making<'_, '_>, absent: &Absent, wanted: &mut Vec<Wanted>) {
     let inputs = making.inputs;
-    let files = |products: &[ProductKey]| {
-        products.iter().filter(|p| matches!(p.slot, Slot::Product(_))).count() as u64
-    };
-    let mut planned: BTreeMap<SourceName, u64> = BTreeMap::new();
-    for want in wanted.iter() {
-        *planned.entry(want.key.source.clone()).or_default() += files(&want.products);
-    }
-    let mut refused: BTreeSet<SourceName> = BTreeSet::new();
-    for (source, count) in planned {
-        let mirrored = inputs
-            .recorded
-            .places
-            .iter()
-            .filter(|(key, _)| key.source == source)
-            .map(|(_, row)| row.products.keys().filter(|p| matches!(p.slot, Slot::Product(_))))
-            .map(|products| products.count() as u64)
-            .sum();
-        if !inputs.rules.max_delete.refuses(count, mirrored) {
-            continue;
-        }
-        making.plan.guards.push(Guard {
-            source: source.clone(),
-            message: format!(
-                "source {source:?}: {count} of {mirrored} files would be removed, more than \
-                 prune.max_delete allows: none was. If that is right, run again with \
-                 --max-delete {count}"
-            ),
-        });
-        refused.insert(source);
-    }
+    let planned = wanted.iter().map(|want| (&want.key.source, want.products.as_slice()));
+    let guards = refusals(inputs.recorded, inputs.rules, planned);
+    let mut refused: BTreeSet<SourceName> =
+        guards.iter().map(|guard| guard.source.clone()).collect();
+    making.plan.guards.extend(guards);
     refused.extend(absent.guards.iter().map(|guard| guard.source.clone()));
     wanted.retain(|want| !refused.contains(&want.key.source));
 }
 
+/// Sources of which more would be removed than `max_delete` allows.
+pub(super) fn refusals<'p>(
+    recorded: &Recorded,
+    rules: &Rules,
+    planned: impl Iterator<Item = (&'p SourceName, &'p [ProductKey])>,
+) -> Vec<Guard> {
+    let files = |products: &mut dyn Iterator<Item = &ProductKey>| {
+        products.filter(|p| matches!(p.slot, Slot::Product(_))).count() as u64
+    };
+    let mut counts: BTreeMap<&SourceName, u64> = BTreeMap::new();
+    for (source, products) in planned {
+        *counts.entry(source).or_default() += files(&mut products.iter());
+    }
+    let mut guards = Vec::new();
+    for (source, count) in counts {
+        let rows = recorded.places.iter().filter(|(key, _)| key.source == *source);
+        let mirrored = rows.map(|(_, row)| files(&mut row.products.keys())).sum();
+        if rules.max_delete.refuses(count, mirrored) {
+            guards.push(Guard {
+                source: source.clone(),
+                message: format!(
+                    "source {source:?}: {count} of {mirrored} files would be removed, more than \
+                     prune.max_delete allows: none was. If that is right, run again with \
+                     --max-delete {count}"
+                ),
+            });
+        }
+    }
+    guards
+}
+
 /// Places that leave but have something below that stays.
-fn parents_that_stay(making: &Making<'_, '_>, leaving: &BTreeSet<PlaceKey>) -> BTreeSet<PlaceKey> {
+pub(super) fn parents_that_stay(
+    rows: &BTreeMap<PlaceKey, PlaceRow>,
+    leaving: &BTreeSet<PlaceKey>,
+) -> BTreeSet<PlaceKey> {
     let mut stay = BTreeSet::new();
-    for (key, row) in &making.rows {
+    for (key, row) in rows {
         if leaving.contains(key) {
             continue;
         }
         let mut at = row.parent.clone();
         while let Some(parent) = at {
             let parent = PlaceKey::new(&key.source, &parent);
-            at = making.rows.get(&parent).and_then(|row| row.parent.clone());
+            at = rows.get(&parent).and_then(|row| row.parent.clone());
             if !stay.insert(parent) {
                 break;
             }
@@ -268,7 +282,7 @@ fn forget(making: &mut Making<'_, '_>, absent: &Absent, leaving: &BTreeSet<Place
         })
         .map(|(key, _)| key.clone())
         .collect();
-    let stay = parents_that_stay(making, &bare);
+    let stay = parents_that_stay(&making.rows, &bare);
     for old in absent.fates.keys() {
         let Some(key) = making.after(old) else { continue };
         if key == *old && bare.contains(&key) && !stay.contains(&key) {

@@ -237,6 +237,7 @@ impl World {
                     mtime_secs,
                     link: None,
                     stamp: Stamp::of(fetch.edited, revision),
+                    doubtful: false,
                 };
                 let entry = LocalEntry::File { size: 3, mtime_secs };
                 contents.insert((want.place.clone(), product.clone()), entry);
@@ -258,6 +259,7 @@ impl World {
                 mtime_secs: 0,
                 link: Some(text.clone()),
                 stamp: Stamp::default(),
+                doubtful: false,
             };
             contents.insert((link.place.clone(), product.clone()), LocalEntry::Link(text));
             self.recorded.places.get_mut(&link.place).unwrap().products.insert(product, row);

@@ -30,9 +30,7 @@ pub enum StoreError {
         known: u32,
     },
     /// Not a manifest, or damaged.
-    #[error(
-        "the manifest {path} cannot be read: {message}; `rebuild` makes it again from the copy"
-    )]
+    #[error("{} {path} cannot be read: {message}; {}", what(.path), remedy(.path))]
     Damaged {
         /// Where.
         path: String,
@@ -49,6 +47,22 @@ pub enum StoreError {
         /// The system's error.
         source: io::Error,
     },
+}
+
+fn is_index(path: &str) -> bool {
+    path.ends_with(super::INDEX_FILE)
+}
+
+fn what(path: &str) -> &'static str {
+    if is_index(path) { "the index" } else { "the manifest" }
+}
+
+fn remedy(path: &str) -> &'static str {
+    if is_index(path) {
+        "the next run that changes something writes it anew"
+    } else {
+        "`feishu-mirror rebuild` makes it again without fetching what still matches"
+    }
 }
 
 /// What the reader can do where the system's word alone does not say it.

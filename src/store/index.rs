@@ -8,8 +8,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::recorded::{PlaceRow, ProductKey, Recorded, Slot, SourceRow};
-use crate::model::{PlaceKey, PlaceToken, SourceName};
+use crate::model::account::Account;
+use crate::model::recorded::{Loc, PlaceRow, ProductKey, Recorded, Slot, SourceRow};
+use crate::model::{PlaceKey, PlaceToken, RelPath, SourceName};
 
 use super::StoreError;
 use super::schema::WRITTEN_BY;
@@ -29,6 +30,9 @@ pub struct IndexMeta {
     pub run_id: String,
     /// When that was, seconds since 1970.
     pub as_of_secs: i64,
+    /// Whose mirror it is, as the manifest records it; absent in indexes of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
 }
 
 /// The first line of an index.
@@ -57,11 +61,13 @@ struct LineOut<'a> {
     row: &'a PlaceRow,
 }
 
-/// A place's line, as read: the paths follow from the rows.
+/// A place's line, as read. The paths follow from the rows, where all of these are there.
 #[derive(Deserialize)]
 struct LineIn {
     source: SourceName,
     token: PlaceToken,
+    #[serde(default)]
+    paths: BTreeMap<String, String>,
     row: PlaceRow,
 }
 
@@ -132,6 +138,101 @@ pub fn read_index(state: &Path) -> Result<Option<(IndexHeader, Recorded)>, Store
     let recorded =
         Recorded { places: places.into_iter().collect(), sources: header.sources.clone() };
     Ok(Some((header, recorded)))
+}
+
+/// What a damaged index still tells.
+#[derive(Debug, Default)]
+pub struct Salvaged {
+    /// The first line; `None` where that is damaged.
+    pub header: Option<IndexHeader>,
+    /// The rows of all lines that can be read.
+    pub recorded: Recorded,
+    /// Lines that cannot be read, or that are not there any more.
+    pub lost: u64,
+}
+
+/// Reads an index as far as it can be read; `None`: there is none.
+///
+/// A place whose folder's line is lost stands where its own line says.
+///
+/// # Errors
+/// [`StoreError::Newer`] where a newer program wrote it; [`StoreError::Damaged`] where not
+/// one line can be read.
+pub fn salvage_index(state: &Path) -> Result<Option<Salvaged>, StoreError> {
+    let path = state.join(INDEX_FILE);
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("open", &path, error)),
+    };
+    let mut salvaged = Salvaged::default();
+    let mut paths = BTreeMap::new();
+    let mut first = true;
+    // By bytes: a damaged line need not be text.
+    for text in BufReader::with_capacity(1 << 18, file).split(b'\n') {
+        let text = text.map_err(|error| StoreError::io("read", &path, error))?;
+        if std::mem::take(&mut first) {
+            if let Ok(Version { index_version }) = serde_json::from_slice(&text)
+                && index_version > INDEX_VERSION
+            {
+                let path = path.display().to_string();
+                return Err(StoreError::Newer { path, found: index_version, known: INDEX_VERSION });
+            }
+            salvaged.header = serde_json::from_slice(&text).ok();
+            if salvaged.header.is_some() {
+                continue;
+            }
+        }
+        match serde_json::from_slice::<LineIn>(&text) {
+            Ok(line) => {
+                let key = PlaceKey { source: line.source, token: line.token };
+                paths.insert(key.clone(), line.paths);
+                salvaged.recorded.places.insert(key, line.row);
+            }
+            Err(_) => salvaged.lost += 1,
+        }
+    }
+    let read = salvaged.recorded.places.len() as u64;
+    if let Some(header) = &salvaged.header {
+        salvaged.recorded.sources.clone_from(&header.sources);
+        salvaged.lost = salvaged.lost.max(header.places.saturating_sub(read));
+    } else if read == 0 {
+        return Err(StoreError::damaged(&path, "not one line of it is whole"));
+    }
+    if salvaged.lost > 0 {
+        anchor(&mut salvaged.recorded, &paths);
+    }
+    Ok(Some(salvaged))
+}
+
+/// Says of what stood in a folder whose line is lost where its own line saw it.
+fn anchor(recorded: &mut Recorded, paths: &BTreeMap<PlaceKey, BTreeMap<String, String>>) {
+    let mut found = Vec::new();
+    for (key, paths) in paths {
+        for (product, path) in paths {
+            let (Ok(product), Ok(path)) =
+                (ProductKey::try_from(product.clone()), RelPath::new(path.clone()))
+            else {
+                continue;
+            };
+            // A part's line names the file, the slot is its folder.
+            let at = if product.part.is_some() { path.parent() } else { Some(path) };
+            // Whatever is further below stands in the folder of this one.
+            let lost = |parent: &PlaceToken| {
+                !recorded.places.contains_key(&PlaceKey::new(&key.source, parent))
+            };
+            if recorded.places[key].parent.as_ref().is_some_and(lost)
+                && let Some(at) = at
+            {
+                found.push((key.clone(), product.slot, Loc::Mirror(at)));
+            }
+        }
+    }
+    for (key, slot, at) in found {
+        if let Some(row) = recorded.places.get_mut(&key) {
+            row.elsewhere.entry(slot).or_insert(at);
+        }
+    }
 }
 
 /// All that is sure about the first line of a newer index.

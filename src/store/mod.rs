@@ -19,15 +19,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use redb::{Database, ReadableDatabase};
+use redb::{Database, ReadableDatabase, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
-use crate::model::recorded::{Loc, PlaceRow, Slot, SourceRow};
+use crate::model::account::Account;
+use crate::model::recorded::{Loc, PlaceRow, Recorded, Slot, SourceRow};
 use crate::model::{ContentHash, PlaceKey, RelPath, SourceName};
 
 pub use changes::apply_changes;
 pub use error::StoreError;
-pub use index::{INDEX_FILE, IndexHeader, IndexMeta, read_index, write_index};
+pub use index::{
+    INDEX_FILE, IndexHeader, IndexMeta, Salvaged, read_index, salvage_index, write_index,
+};
 pub use lock::{RunLock, lock};
 
 /// A rename that is about to happen, with what to record once it has.
@@ -175,6 +178,45 @@ impl Store {
         Ok(Self { db, path, mirror_id, next_intent, changed: AtomicBool::new(false) })
     }
 
+    /// Makes the manifest again from rows, and puts what stands in its place aside as
+    /// `aside`. The new one is whole before the old one is touched.
+    ///
+    /// # Errors
+    /// Where something of it cannot be written. The old one is then at either name.
+    pub fn rebuild(
+        state: &Path,
+        mirror_id: &str,
+        recorded: &Recorded,
+        account: Option<&Account>,
+        aside: &Path,
+    ) -> Result<(), StoreError> {
+        let path = state.join(schema::FILE);
+        let made = make(state, &path, |txn| {
+            schema::fill(txn, mirror_id)?;
+            if let Some(account) = account {
+                let text = record::account_text(account);
+                txn.open_table(schema::META)?.insert(schema::META_ACCOUNT, text.as_str())?;
+            }
+            let mut places = txn.open_table(schema::PLACES)?;
+            for (key, row) in &recorded.places {
+                let row = schema::encode(row);
+                places.insert(schema::key_text(key).as_str(), row.as_slice())?;
+            }
+            let mut sources = txn.open_table(schema::SOURCES)?;
+            for (name, row) in &recorded.sources {
+                sources.insert(name.as_str(), schema::encode(row).as_slice())?;
+            }
+            Ok(())
+        })?;
+        match std::fs::rename(&path, aside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::io("put aside", &path, error));
+            }
+            _ => {}
+        }
+        keep(made, state, &path)
+    }
+
     /// The id that it was made with.
     pub fn mirror_id(&self) -> &str {
         &self.mirror_id
@@ -194,6 +236,15 @@ impl Store {
 /// Makes an empty manifest under a temporary name and renames it: one that is there is
 /// whole.
 fn create(state: &Path, path: &Path, mirror_id: &str) -> Result<(), StoreError> {
+    keep(make(state, path, |txn| schema::fill(txn, mirror_id))?, state, path)
+}
+
+/// Makes a manifest under a temporary name.
+fn make(
+    state: &Path,
+    path: &Path,
+    fill: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
+) -> Result<tempfile::NamedTempFile, StoreError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("manifest-").suffix(".new");
     // Less the umask, as every file of the mirror: the default would be 0600.
@@ -207,9 +258,14 @@ fn create(state: &Path, path: &Path, mirror_id: &str) -> Result<(), StoreError> 
         let mut txn = db.begin_write().map_err(|error| fault(error.into()))?;
         txn.set_two_phase_commit(true);
         txn.set_quick_repair(true);
-        schema::fill(&txn, mirror_id).map_err(fault)?;
+        fill(&txn).map_err(fault)?;
         txn.commit().map_err(|error| fault(error.into()))?;
     }
+    Ok(file)
+}
+
+/// Gives a manifest its name, durably.
+fn keep(file: tempfile::NamedTempFile, state: &Path, path: &Path) -> Result<(), StoreError> {
     let kept = || {
         file.as_file().sync_all()?;
         // Another process may just have made one; that one counts.

@@ -114,16 +114,16 @@ impl Store {
         Ok(Some((mirror_id, reader.recorded()?, reader.intents()?)))
     }
 
+    /// The account that it was made with, where one is recorded.
+    pub fn recorded_account(&self) -> Result<Option<Account>, StoreError> {
+        let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;
+        Reader { txn: &txn, path: &self.path }.account()
+    }
+
     /// Every row.
     pub fn load(&self) -> Result<Recorded, StoreError> {
         let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;
         Reader { txn: &txn, path: &self.path }.recorded()
-    }
-
-    /// The account that the mirror was made with, where one is recorded.
-    pub fn recorded_account(&self) -> Result<Option<Account>, StoreError> {
-        let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;
-        Reader { txn: &txn, path: &self.path }.account()
     }
 
     /// The open intents with their numbers, oldest first.

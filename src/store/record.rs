@@ -58,12 +58,16 @@ impl Store {
 
     /// Records the account that the mirror belongs to from now on.
     pub fn set_account(&self, account: &Account) -> Result<(), StoreError> {
-        let text = serde_json::to_string(account).expect("plain data has a JSON form");
-        self.write(|txn| {
+        let text = account_text(account);
+        let changed = self.write(|txn| {
             let mut meta = txn.open_table(META).map_err(|e| self.fault("write", e))?;
-            meta.insert(META_ACCOUNT, text.as_str()).map_err(|e| self.fault("write", e))?;
-            Ok(())
-        })
+            let old =
+                meta.insert(META_ACCOUNT, text.as_str()).map_err(|e| self.fault("write", e))?;
+            Ok(old.is_none_or(|old| old.value() != text))
+        })?;
+        // The index names it too.
+        self.changed.fetch_or(changed, Ordering::Relaxed);
+        Ok(())
     }
 
     /// One transaction. It is on the disk when this returns, and a power cut at any
@@ -80,6 +84,11 @@ impl Store {
         txn.commit().map_err(|e| self.fault("write", e))?;
         Ok(done)
     }
+}
+
+/// An account as the manifest keeps it.
+pub(super) fn account_text(account: &Account) -> String {
+    serde_json::to_string(account).expect("plain data has a JSON form")
 }
 
 /// The manifest's tables within a transaction.

@@ -29,6 +29,7 @@ fn row(parent: Option<&str>, title: &str, folder: bool) -> PlaceRow {
             seen_secs: 1_700_000_100,
             revision: Some(7),
         },
+        doubtful: false,
     };
     PlaceRow {
         object: Object::new(if folder { ObjType::Folder } else { ObjType::Docx }, title),
@@ -299,6 +300,7 @@ fn the_index_gives_back_the_manifest_with_paths() {
         mirror_id: "m1".to_owned(),
         run_id: "20240301T000000Z-ab12".to_owned(),
         as_of_secs: 1_709_251_200,
+        account: None,
     };
     assert!(read_index(state.path()).unwrap().is_none());
     write_index(state.path(), &recorded, &meta).unwrap();
@@ -437,11 +439,84 @@ fn what_a_large_manifest_costs() {
         start.elapsed(),
         resident() - before
     );
-    let meta = IndexMeta { mirror_id: String::new(), run_id: String::new(), as_of_secs: 0 };
+    let meta =
+        IndexMeta { mirror_id: String::new(), run_id: String::new(), as_of_secs: 0, account: None };
     let start = Instant::now();
     write_index(state.path(), &recorded, &meta).unwrap();
     eprintln!("index written in {:?}", start.elapsed());
     let start = Instant::now();
     read_index(state.path()).unwrap().unwrap();
     eprintln!("index read in {:?}", start.elapsed());
+}
+
+#[test]
+fn a_manifest_is_made_again_from_its_index() {
+    let state = tempfile::tempdir().unwrap();
+    let account =
+        Account { open: "https://o".to_owned(), app_id: Some("cli_a".to_owned()), user: None };
+    let recorded = {
+        let store = Store::open(state.path(), "m1").unwrap();
+        store.record(&some_tree(), &[]).unwrap();
+        store.set_account(&account).unwrap();
+        store.load().unwrap()
+    };
+    let meta = IndexMeta {
+        mirror_id: "m1".to_owned(),
+        run_id: "20240301T000000Z".to_owned(),
+        as_of_secs: 1_709_251_200,
+        account: Some(account.clone()),
+    };
+    write_index(state.path(), &recorded, &meta).unwrap();
+    let old = std::fs::read(state.path().join(schema::FILE)).unwrap();
+
+    let salvaged = salvage_index(state.path()).unwrap().unwrap();
+    assert_eq!((&salvaged.recorded, salvaged.lost), (&recorded, 0));
+    let aside = state.path().join("aside");
+    let named = salvaged.header.unwrap().meta.account;
+    Store::rebuild(state.path(), "m1", &salvaged.recorded, named.as_ref(), &aside).unwrap();
+
+    assert_eq!(std::fs::read(aside).unwrap(), old);
+    assert_eq!(Store::account(state.path()).unwrap(), Some(account));
+    let store = Store::open(state.path(), "x").unwrap();
+    assert_eq!((store.mirror_id(), store.load().unwrap()), ("m1", recorded));
+    assert_eq!(bytes_of(state.path()).len(), 3, "no temporary file is left");
+}
+
+/// What a damaged index gives: every other line, and where the lost folder's children are.
+#[test]
+fn a_damaged_line_costs_only_itself() {
+    let state = tempfile::tempdir().unwrap();
+    let recorded = in_memory(&some_tree());
+    let meta = IndexMeta {
+        mirror_id: "m1".to_owned(),
+        run_id: String::new(),
+        as_of_secs: 0,
+        account: None,
+    };
+    write_index(state.path(), &recorded, &meta).unwrap();
+    let path = state.path().join(INDEX_FILE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("account"), "as older programs wrote it");
+    let lines: Vec<&str> = text.lines().collect();
+    for lost in 0..lines.len() {
+        let mut damaged = lines.clone();
+        damaged[lost] = "{";
+        std::fs::write(&path, damaged.join("\n")).unwrap();
+        let salvaged = salvage_index(state.path()).unwrap().unwrap();
+        assert_eq!((salvaged.lost, salvaged.header.is_none()), (1, lost == 0), "line {lost}");
+        for (key, row) in &salvaged.recorded.places {
+            for product in row.products.keys() {
+                let (was, is) =
+                    (recorded.product(key, product), salvaged.recorded.product(key, product));
+                assert_eq!(was, is, "line {lost}: {key}");
+            }
+        }
+    }
+    let cut: String = lines[..lines.len() - 1].join("\n");
+    std::fs::write(&path, cut).unwrap();
+    assert_eq!(salvage_index(state.path()).unwrap().unwrap().lost, 1, "a line that is not there");
+    std::fs::write(&path, "no\nindex\n").unwrap();
+    assert!(matches!(salvage_index(state.path()), Err(StoreError::Damaged { .. })));
+    std::fs::write(&path, "{\"index_version\":2}").unwrap();
+    assert!(matches!(salvage_index(state.path()), Err(StoreError::Newer { .. })));
 }

@@ -4,6 +4,7 @@
 //! Lines and nothing else. Start at [`Ui`]; [`reporter::Reporter`] listens to a run.
 
 mod bars;
+pub mod meter;
 pub mod qr;
 pub mod reporter;
 pub mod summary;

@@ -12,10 +12,13 @@ use crate::model::change::{Rank, Tally};
 pub struct Summary {
     /// `summary`.
     pub event: String,
-    /// `sync` or `diff`.
+    /// `sync`, `diff` or `prune`.
     pub command: String,
     /// Names the run, its log and its trash.
     pub run_id: String,
+    /// True where only that was said which would be done.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// True where every source was walked completely.
     pub full: bool,
     /// Places, folders included, spaces not.
@@ -109,8 +112,15 @@ impl Summary {
                 n => format!("{}: {}", counted(n, "difference", "differences"), self.counts()),
             }
         } else {
-            self.counts()
+            match self.nodes {
+                0 if self.command == "prune" => "nothing to prune".to_owned(),
+                _ => self.counts(),
+            }
         };
+        if self.dry_run {
+            ui.line(&format!("would be done: {counts}"));
+            return;
+        }
         let (word, tone) = match self.exit_code {
             0 => ("done", Tone::Good),
             2 | 6 => ("partly done", Tone::Warn),

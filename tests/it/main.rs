@@ -21,4 +21,5 @@ mod sdk;
 mod sources;
 mod titles;
 mod uploads;
+mod verify;
 mod wrong_input;

@@ -206,6 +206,7 @@ pub fn product_row(text: &str) -> ProductRow {
         mtime_secs: EDITED,
         link: None,
         stamp: Stamp::of(Some(edited()), None),
+        doubtful: false,
     }
 }
 
