@@ -332,10 +332,10 @@ fn lost(why: &dyn std::fmt::Display) -> Setback {
 }
 
 impl Flight<'_> {
-    /// The task is there: the next one may be created.
+    /// The task is there, or will never be: the next one may be created.
     fn created(&mut self) {
-        self.starting = None;
-        if self.queue.last_ones() {
+        let starting = self.starting.take().map(drop).is_some();
+        if starting && self.queue.last_ones() {
             self.queue.sooner.notify_waiters();
         }
     }
@@ -355,6 +355,7 @@ impl Flight<'_> {
 
 impl Drop for Flight<'_> {
     fn drop(&mut self) {
+        self.created();
         self.queue.pace().end();
         self.queue.changed.notify_waiters();
     }
