@@ -21,7 +21,7 @@ use crate::model::recorded::Recorded;
 use crate::store::{self, Intent, RunLock, Store, StoreError};
 
 /// The manifest's file in the state folder.
-const MANIFEST: &str = "manifest.redb";
+pub const MANIFEST: &str = "manifest.redb";
 /// The list of mirrors in the program's folder.
 const MEMORY: &str = "mirrors.json";
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::exit::{self, Problem};
-use super::{Session, manifest};
+use super::{Session, home, manifest};
 use crate::cli::Ls;
 use crate::config::Config;
 use crate::model::change::Failure;
@@ -58,6 +58,8 @@ pub fn run(session: &Session, args: &Ls) -> Result<u8, Problem> {
     let config = session.config()?;
     let globs = globs(&args.globs)?;
     let Some(seen) = manifest::read(&config)? else {
+        // A mirror whose manifest is lost is not a new one.
+        home::see(session, &config)?;
         session.ui.note("nothing is mirrored yet; run `feishu-mirror sync`");
         return Ok(exit::DONE);
     };

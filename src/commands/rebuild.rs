@@ -24,9 +24,6 @@ use crate::store::{
 use crate::ui::Tone;
 use crate::ui::text::{count, counted, duration_ms, minute};
 
-/// The manifest's file in the state folder.
-const MANIFEST: &str = "manifest.redb";
-
 /// Rebuilds.
 pub async fn run(session: &Session) -> Result<u8, Problem> {
     let began_ms = session.clock.now().as_millisecond();
@@ -76,7 +73,7 @@ pub async fn run(session: &Session) -> Result<u8, Problem> {
         }
         findings.extend(Finding::of(&recorded, &config, want, found));
     }
-    let aside = home::aside(&config, MANIFEST, &meta.run_id);
+    let aside = home::aside(&config, home::MANIFEST, &meta.run_id);
     Store::rebuild(&config.state, &id, &recorded, meta.account.as_ref(), &aside)?;
     if aside.symlink_metadata().is_ok() {
         session.ui.note(&format!("the old manifest is now {}", aside.display()));

@@ -435,6 +435,12 @@ async fn a_lost_manifest_is_made_again() {
         drop(Store::open(state.path(), "somebody-else").unwrap());
         fs::read(state.path().join("manifest.redb")).unwrap()
     };
+    let away = mirror.folder().join("away");
+    fs::rename(&manifest, &away).unwrap();
+    for command in ["sync", "verify", "ls"] {
+        mirror.run(&[command]).await.exits(1).says(&["feishu-mirror rebuild", "--init"]);
+    }
+    fs::rename(&away, &manifest).unwrap();
     let rows = mirror.run(&["ls", "--json"]).await.success().out;
     let before = mirror.snapshot();
 
