@@ -335,7 +335,8 @@ mod tests {
     fn warnings_come_fourteen_days_early() {
         let renewed_at = |day: i64| login(7200, true).renewed(grant(7200, true), NOW + day * DAY);
         let said = |day| renewed_at(day).warning(NOW + day * DAY);
-        assert_eq!(said(351), None);
+        assert_eq!(said(350), None);
+        assert!(said(351).unwrap().contains("in 14 days"));
         assert!(said(352).unwrap().contains("in 13 days"));
         assert!(said(364).unwrap().contains("in 1 day,"));
         assert!(renewed_at(365).warning(NOW + 365 * DAY).unwrap().contains("has ended"));

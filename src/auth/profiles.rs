@@ -73,6 +73,16 @@ pub(super) struct ProfileFile {
     pub(super) default_user: Option<String>,
 }
 
+impl ProfileFile {
+    pub(super) fn app_id(&self) -> &str {
+        &self.app_id
+    }
+
+    pub(super) fn app_secret(&self) -> SecretString {
+        self.app_secret.as_str().into()
+    }
+}
+
 /// `active.json`.
 #[derive(Debug, Serialize, Deserialize)]
 struct ActiveFile {
@@ -131,7 +141,7 @@ impl Profiles {
         self.all()
     }
 
-    fn all(&self) -> Result<Vec<String>, AuthError> {
+    pub(super) fn all(&self) -> Result<Vec<String>, AuthError> {
         let root = self.root();
         let entries = match fs::read_dir(&root) {
             Ok(entries) => entries,
@@ -151,7 +161,7 @@ impl Profiles {
         AuthError::NoProfile { name: name.to_owned(), known: self.all().unwrap_or_default() }
     }
 
-    fn load(&self, name: &str) -> Result<Option<ProfileFile>, AuthError> {
+    pub(super) fn load(&self, name: &str) -> Result<Option<ProfileFile>, AuthError> {
         match self.folder(name) {
             Some(folder) => files::read_known(&folder.join(PROFILE_FILE), VERSION),
             None => Ok(None),
@@ -173,6 +183,26 @@ impl Profiles {
             file.map(|file| (name, file))
         };
         Ok(self.all()?.into_iter().find_map(found))
+    }
+
+    /// The same while nobody renames or removes: without the lock, a profile on its way
+    /// from one name to another may be missed under both.
+    pub(super) fn find_still(
+        &self,
+        name: &str,
+        id: &str,
+    ) -> Result<Option<(String, ProfileFile)>, AuthError> {
+        if !self.root().is_dir() {
+            return Ok(None);
+        }
+        let _all = self.lock()?;
+        self.find(name, id)
+    }
+
+    /// Makes sure that a profile could be made, as far as that can be known before.
+    pub fn try_room(&self) -> Result<(), AuthError> {
+        files::make_folder(&self.root())?;
+        files::try_room(&self.root().join("new.json"))
     }
 
     /// A profile; `None` where there is none of that name.
@@ -366,6 +396,20 @@ impl Profiles {
         let id = blake3::hash(id.as_bytes()).to_hex();
         self.root().join(format!(".{}.lock", &id[..32]))
     }
+}
+
+/// The command that stores an app, or its new secret, under a name, whole: without
+/// `--domain` it would be taken for a Feishu app.
+pub fn add_command(name: &str, app_id: &str, domain: &Domain) -> String {
+    let on = match domain.name() {
+        "feishu" => String::new(),
+        "lark" => " --domain lark".to_owned(),
+        _ if values::domain(&domain.open).as_ref() == Ok(domain) => {
+            format!(" --domain {}", domain.open)
+        }
+        _ => format!(" --domain {},{}", domain.open, domain.accounts),
+    };
+    format!("feishu-mirror profile add {name} --app-id {app_id}{on}")
 }
 
 impl Profile {

@@ -58,19 +58,8 @@ async fn register(session: &Session, args: &Args) -> Result<(AppKey, Domain), Pr
         }
         Ended::Failed(error) => Problem::from(error),
     })?;
-    let Some(secret) = registered.app_secret else {
-        return Err(Problem::failed(format!(
-            "the app {} was registered, but the service hands out no secret for it",
-            registered.app_id
-        ))
-        .hint(format!(
-            "copy the secret from the developer console under Credentials & Basic Info \
-             (凭证与基础信息), then: feishu-mirror profile add {} --app-id {}",
-            args.name, registered.app_id
-        )));
-    };
     let domain = hosts(&args.domain, registered.brand.as_deref());
-    Ok((AppKey { id: registered.app_id, secret }, domain))
+    Ok((AppKey { id: registered.app_id, secret: registered.app_secret }, domain))
 }
 
 /// Where an app of this brand lives. Which brand it is depends on the person who agreed,

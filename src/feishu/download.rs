@@ -186,7 +186,7 @@ impl Reader for Content {
             length,
             silence: inner.settings.request_timeout,
             bandwidth: Arc::clone(&inner.bandwidth),
-            slot: Some(slot),
+            slot,
         };
         Ok(Answer::Body(Body { offset, total, etag: strong_etag(headers), stream: body.stream() }))
     }

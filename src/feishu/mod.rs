@@ -210,6 +210,11 @@ pub enum Credentials {
 ///
 /// `auth` implements it over the stored login; the client knows no files.
 pub trait TokenSource: Send + Sync + std::fmt::Debug {
+    /// The profile that it belongs to, for the commands in hints; `None`: in none.
+    fn profile(&self) -> Option<String> {
+        None
+    }
+
     /// The access token to call with.
     ///
     /// `refused`: a token that the service just did not accept; an equal one is not
