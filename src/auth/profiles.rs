@@ -401,15 +401,19 @@ impl Profiles {
 /// The command that stores an app, or its new secret, under a name, whole: without
 /// `--domain` it would be taken for a Feishu app.
 pub fn add_command(name: &str, app_id: &str, domain: &Domain) -> String {
-    let on = match domain.name() {
+    format!("feishu-mirror profile add {name} --app-id {app_id}{}", domain_flag(domain))
+}
+
+/// ` --domain …` for a command, nothing for Feishu's own.
+pub fn domain_flag(domain: &Domain) -> String {
+    match domain.name() {
         "feishu" => String::new(),
         "lark" => " --domain lark".to_owned(),
         _ if values::domain(&domain.open).as_ref() == Ok(domain) => {
             format!(" --domain {}", domain.open)
         }
         _ => format!(" --domain {},{}", domain.open, domain.accounts),
-    };
-    format!("feishu-mirror profile add {name} --app-id {app_id}{on}")
+    }
 }
 
 impl Profile {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::exit::{DONE, FAILED, Problem, USAGE};
 use super::{Session, account};
 use crate::auth::AuthError;
-use crate::auth::profiles::{DEFAULT, Profile, Profiles};
+use crate::auth::profiles::{DEFAULT, Profile, Profiles, add_command};
 use crate::cli::accounts::{self, ProfileAdd, ProfileName, ProfileRemove, ProfileRename};
 use crate::feishu::oauth::AppKey;
 use crate::ui::text::{columns, counted, escaped};
@@ -111,8 +111,8 @@ fn secret(session: &Session, args: &ProfileAdd, id: &str) -> Result<SecretString
             format!("FEISHU_APP_SECRET belongs to another app (FEISHU_APP_ID is not {id})")
         };
         return Err(Problem::new(USAGE, what).hint(format!(
-            "hand it in: feishu-mirror profile add {} --app-id {id} --app-secret-stdin < FILE",
-            args.name
+            "hand it in: {} --app-secret-stdin < FILE",
+            add_command(&args.name, id, &args.domain)
         )));
     };
     match text.trim() {

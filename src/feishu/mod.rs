@@ -176,7 +176,7 @@ pub struct Settings {
     pub credentials: Credentials,
     /// Share of the official quotas to use.
     pub quota_share: f64,
-    /// Requests in flight.
+    /// Requests in flight; those that log in or renew are not counted.
     pub concurrency: usize,
     /// Tries after the first.
     pub retries: u32,

@@ -500,8 +500,9 @@ async fn a_grant_is_not_given_back_at_the_cost_of_a_stored_login() {
 #[tokio::test(start_paused = true)]
 async fn nobody_agrees_to_what_cannot_be_stored() {
     let tenant = tenant();
-    for (stored, in_the_way) in [(false, "home"), (true, "home/profiles/default/users")] {
+    for (stored, in_the_way) in [(false, "home/profiles"), (true, "home/profiles/default/users")] {
         let mirror = newcomer(&tenant);
+        std::fs::create_dir(mirror.folder().join("home")).unwrap();
         if stored {
             mirror.add_profile("default").await;
         }

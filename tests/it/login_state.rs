@@ -342,7 +342,7 @@ async fn logout_ends_the_grant_at_the_service() {
 async fn logout_ends_the_login_as_it_is_now() {
     let tenant = two_users();
     let mirror = with_logins(&tenant, &["demo", "李雷", "李雷"]);
-    let mut own = profile(&mirror);
+    let own = profile(&mirror);
     let (demo, newer) = (own.login(Some("demo")).unwrap(), own.login(Some("李雷")).unwrap());
     let (demo, newer) = (demo.unwrap(), newer.unwrap());
     mirror.log_in("default", "李雷");

@@ -34,15 +34,13 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     let client = account::client(session, config.as_ref(), &domain, Credentials::Nobody, Some(0));
     for listed in logins {
         let open_id = &listed.open_id;
-        let (held, told) = tokio::select! {
+        let ended = tokio::select! {
             () = session.interrupt.cancelled() => return Err(Problem::interrupted()),
-            ended = end(&client, &profile, open_id) => match ended? {
-                Some(ended) => ended,
-                None => {
-                    session.ui.note(&format!("{} was logged out meanwhile", listed.name));
-                    continue;
-                }
-            },
+            ended = end(&client, &profile, open_id) => ended?,
+        };
+        let Some((held, told)) = ended else {
+            session.ui.note(&format!("{} was logged out meanwhile", listed.name));
+            continue;
         };
         if let Err(alive) = &told
             && !args.force
