@@ -26,6 +26,7 @@
 //!
 //! Start at [`profiles::Profiles`] and [`renew::StoredLogin`].
 
+mod active;
 pub mod browser;
 pub mod code_flow;
 pub mod device_flow;
