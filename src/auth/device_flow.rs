@@ -24,6 +24,9 @@ pub const EXPIRES_IN: Duration = Duration::from_secs(240);
 /// No pause between two polls grows beyond this (client: the same).
 const MAX_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Nobody waits longer for a person, whatever the service says.
+const MAX_WAIT: Duration = Duration::from_secs(3600);
+
 /// The pause between two polls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace(Duration);
@@ -72,7 +75,7 @@ pub async fn wait<T>(
     mut poll: impl AsyncFnMut() -> Result<Poll<T>, ApiError>,
     mut trouble: impl FnMut(&ApiError),
 ) -> Result<T, Ended> {
-    let deadline = Instant::now() + expires_in;
+    let deadline = Instant::now() + expires_in.min(MAX_WAIT);
     let mut pace = pace;
     let mut next = Instant::now() + if first_at_once { Duration::ZERO } else { pace.pause() };
     let mut last: Option<ApiError> = None;
@@ -166,6 +169,15 @@ mod tests {
     use std::collections::VecDeque;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_code_that_is_good_for_ever_is_waited_for_an_hour() {
+        let begun = Instant::now();
+        let poll = async || Ok(Poll::<()>::Pending);
+        let came = wait(Pace::new(Duration::MAX), Duration::MAX, false, poll, |_| {}).await;
+        assert!(matches!(came, Err(Ended::Expired(None))), "{came:?}");
+        assert_eq!(begun.elapsed(), MAX_WAIT);
+    }
 
     fn failure(class: Class) -> ApiError {
         ApiError {

@@ -26,6 +26,7 @@
 //!
 //! Start at [`profiles::Profiles`] and [`renew::StoredLogin`].
 
+mod active;
 pub mod browser;
 pub mod code_flow;
 pub mod device_flow;
@@ -41,7 +42,9 @@ pub mod scopes;
 mod tests;
 mod users;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub use users::HeldLogin;
 
 /// Why an account's files are of no use.
 #[derive(Debug, thiserror::Error)]
@@ -127,10 +130,7 @@ impl AuthError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Io { .. } | Self::BadName(_) => return None,
-            Self::Damaged { path, .. } => format!(
-                "restore it from a backup, or remove it and log in again: rm '{}'",
-                path.display()
-            ),
+            Self::Damaged { path, .. } => instead_of_damaged(path),
             Self::Open { path, want, .. } => {
                 format!("make it private, then run again: chmod {want:o} '{}'", path.display())
             }
@@ -141,18 +141,50 @@ impl AuthError {
                 "make one: feishu-mirror profile add NAME --app-id cli_…".to_owned()
             }
             Self::NoProfile { known, .. } => format!("there are: {}", known.join(", ")),
-            Self::Taken(_) => {
-                "choose another name, or remove that one first: feishu-mirror profile remove"
-                    .to_owned()
-            }
-            Self::NoUser { known, .. } if known.is_empty() => {
-                "log in: feishu-mirror auth login".to_owned()
+            Self::Taken(name) => format!(
+                "choose another name, or remove that one first: feishu-mirror profile remove {name}"
+            ),
+            Self::NoUser { known, profile, .. } if known.is_empty() => {
+                format!("log in: feishu-mirror auth login --profile {profile}")
             }
             Self::NoUser { known, .. } => format!("logged in are: {}", known.join(", ")),
-            Self::ManyUsers { .. } => {
-                "name one by open id; `feishu-mirror auth users` lists them".to_owned()
-            }
+            Self::ManyUsers { profile, .. } => format!(
+                "name one by open id; all are listed by: feishu-mirror auth users --profile \
+                 {profile}"
+            ),
             Self::NoHome => "set FEISHU_MIRROR_HOME to a folder of yours".to_owned(),
         })
     }
+}
+
+/// What to do about a damaged file: that depends on which one it is.
+fn instead_of_damaged(path: &Path) -> String {
+    let name = |path: Option<&Path>| {
+        let name = path.and_then(Path::file_name).unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    let folder = path.parent();
+    let above = name(folder.and_then(Path::parent));
+    let remove = format!("rm '{}'", path.display());
+    let next = match (name(Some(path)).as_str(), name(folder)) {
+        // The logins lie beside it, and tell by themselves which app they are of.
+        ("profile.json", profile) => format!(
+            "remove it and store the same app once more; the logins are still there then: \
+             {remove}; feishu-mirror profile add {profile} --app-id cli_… (with --domain lark, \
+             if it is a Lark app)"
+        ),
+        ("active.json", _) => format!(
+            "remove it and choose the profile anew; no login is lost: {remove}; feishu-mirror \
+             profile use NAME"
+        ),
+        (_, folder) if folder == "users" => format!(
+            "remove it and log in again: {remove}; feishu-mirror auth login --profile {above}"
+        ),
+        (_, folder) if folder == "device" => format!(
+            "remove it and begin the login again: {remove}; feishu-mirror auth login --device \
+             --profile {above}"
+        ),
+        _ => format!("remove it: {remove}"),
+    };
+    format!("restore it from a backup, or {next}")
 }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::active::Chosen;
 use super::files::{self, FileLock, Repaired, fault};
 use super::users::{USERS, login_files};
 use super::{AuthError, pkce};
@@ -37,7 +38,7 @@ const REMOVED: &str = ".removed-";
 /// All profiles of a home folder. Names are valid ([`crate::config::values::profile`]).
 #[derive(Debug, Clone)]
 pub struct Profiles {
-    home: PathBuf,
+    pub(super) home: PathBuf,
 }
 
 /// One profile, as read when it was opened.
@@ -65,7 +66,7 @@ pub struct Profile {
 #[derive(Serialize, Deserialize)]
 pub(super) struct ProfileFile {
     version: u32,
-    id: String,
+    pub(super) id: String,
     app_id: String,
     app_secret: String,
     domain: Domain,
@@ -73,27 +74,14 @@ pub(super) struct ProfileFile {
     pub(super) default_user: Option<String>,
 }
 
-/// `active.json`.
-#[derive(Debug, Serialize, Deserialize)]
-struct ActiveFile {
-    version: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    active: Option<Chosen>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    previous: Option<Chosen>,
-}
-
-impl Default for ActiveFile {
-    fn default() -> Self {
-        Self { version: VERSION, active: None, previous: None }
+impl ProfileFile {
+    pub(super) fn app_id(&self) -> &str {
+        &self.app_id
     }
-}
 
-/// A profile by name, and by the id that finds it after a rename.
-#[derive(Debug, Serialize, Deserialize)]
-struct Chosen {
-    name: String,
-    id: String,
+    pub(super) fn app_secret(&self) -> SecretString {
+        self.app_secret.as_str().into()
+    }
 }
 
 impl Profiles {
@@ -106,10 +94,6 @@ impl Profiles {
         self.home.join("profiles")
     }
 
-    fn active_file(&self) -> PathBuf {
-        self.home.join("active.json")
-    }
-
     /// The folder for a name; `None` for what cannot be one.
     fn folder(&self, name: &str) -> Option<PathBuf> {
         values::profile(name).ok().map(|name| self.root().join(name))
@@ -120,7 +104,7 @@ impl Profiles {
     }
 
     /// True where there is a profile of that name, readable or not.
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         let file = self.folder(name).map(|folder| folder.join(PROFILE_FILE));
         file.is_some_and(|file| fs::symlink_metadata(file).is_ok())
     }
@@ -131,7 +115,7 @@ impl Profiles {
         self.all()
     }
 
-    fn all(&self) -> Result<Vec<String>, AuthError> {
+    pub(super) fn all(&self) -> Result<Vec<String>, AuthError> {
         let root = self.root();
         let entries = match fs::read_dir(&root) {
             Ok(entries) => entries,
@@ -151,7 +135,7 @@ impl Profiles {
         AuthError::NoProfile { name: name.to_owned(), known: self.all().unwrap_or_default() }
     }
 
-    fn load(&self, name: &str) -> Result<Option<ProfileFile>, AuthError> {
+    pub(super) fn load(&self, name: &str) -> Result<Option<ProfileFile>, AuthError> {
         match self.folder(name) {
             Some(folder) => files::read_known(&folder.join(PROFILE_FILE), VERSION),
             None => Ok(None),
@@ -173,6 +157,26 @@ impl Profiles {
             file.map(|file| (name, file))
         };
         Ok(self.all()?.into_iter().find_map(found))
+    }
+
+    /// The same while nobody renames or removes: without the lock, a profile on its way
+    /// from one name to another may be missed under both.
+    pub(super) fn find_still(
+        &self,
+        name: &str,
+        id: &str,
+    ) -> Result<Option<(String, ProfileFile)>, AuthError> {
+        if !self.root().is_dir() {
+            return Ok(None);
+        }
+        let _all = self.lock()?;
+        self.find(name, id)
+    }
+
+    /// Makes sure that a profile could be made, as far as that can be known before.
+    pub fn try_room(&self) -> Result<(), AuthError> {
+        files::make_folder(&self.root())?;
+        files::try_room(&self.root().join("new.json"))
     }
 
     /// A profile; `None` where there is none of that name.
@@ -296,66 +300,8 @@ impl Profiles {
         }
     }
 
-    /// The active profile's name, whether or not it is there; [`DEFAULT`] at first.
-    pub fn active(&self) -> Result<String, AuthError> {
-        Ok(match self.chosen()?.active {
-            None => DEFAULT.to_owned(),
-            Some(it) => self.resolve(&it)?.unwrap_or(it.name),
-        })
-    }
-
-    /// The one that was active before.
-    pub fn previous(&self) -> Result<Option<String>, AuthError> {
-        let chosen = self.chosen()?;
-        match chosen.previous {
-            Some(it) => self.resolve(&it),
-            None => Ok(None),
-        }
-    }
-
-    /// Makes a profile the active one.
-    pub fn activate(&self, name: &str) -> Result<(), AuthError> {
-        let id = self.get(name)?.id;
-        let _all = self.lock()?;
-        let before = self.active()?;
-        if before == name {
-            return self.choose(|chosen| chosen.active = Some(Chosen { name: before, id }));
-        }
-        let before = self.load(&before).ok().flatten().map(|file| (before, file.id));
-        self.choose(|chosen| {
-            chosen.previous = before.map(|(name, id)| Chosen { name, id });
-            chosen.active = Some(Chosen { name: name.to_owned(), id });
-        })
-    }
-
-    fn chosen(&self) -> Result<ActiveFile, AuthError> {
-        Ok(files::read_known(&self.active_file(), VERSION)?.unwrap_or_default())
-    }
-
-    /// Under `.lock`.
-    fn choose(&self, change: impl FnOnce(&mut ActiveFile)) -> Result<(), AuthError> {
-        let mut chosen = self.chosen()?;
-        change(&mut chosen);
-        files::replace(&self.active_file(), &chosen)
-    }
-
-    /// The name that it has today; `None` where it is gone.
-    fn resolve(&self, chosen: &Chosen) -> Result<Option<String>, AuthError> {
-        // One that cannot be read has its name at least.
-        match self.load(&chosen.name) {
-            Ok(Some(file)) if file.id == chosen.id => return Ok(Some(chosen.name.clone())),
-            Err(_) if self.has(&chosen.name) => return Ok(Some(chosen.name.clone())),
-            _ => {}
-        }
-        if let Some((name, _)) = self.find(&chosen.name, &chosen.id)? {
-            return Ok(Some(name));
-        }
-        // Removed by hand and made again: the name is what people mean.
-        Ok(Some(chosen.name.clone()).filter(|name| self.has(name)))
-    }
-
     /// Held while a profile's file or the choice of one is changed; never for long.
-    fn lock(&self) -> Result<FileLock, AuthError> {
+    pub(super) fn lock(&self) -> Result<FileLock, AuthError> {
         files::make_folder(&self.root())?;
         files::lock(&self.root().join(".lock"))
     }
@@ -365,6 +311,24 @@ impl Profiles {
     pub(super) fn gate(&self, id: &str) -> PathBuf {
         let id = blake3::hash(id.as_bytes()).to_hex();
         self.root().join(format!(".{}.lock", &id[..32]))
+    }
+}
+
+/// The command that stores an app, or its new secret, under a name, whole: without
+/// `--domain` it would be taken for a Feishu app.
+pub fn add_command(name: &str, app_id: &str, domain: &Domain) -> String {
+    format!("feishu-mirror profile add {name} --app-id {app_id}{}", domain_flag(domain))
+}
+
+/// ` --domain …` for a command, nothing for Feishu's own.
+pub fn domain_flag(domain: &Domain) -> String {
+    match domain.name() {
+        "feishu" => String::new(),
+        "lark" => " --domain lark".to_owned(),
+        _ if values::domain(&domain.open).as_ref() == Ok(domain) => {
+            format!(" --domain {}", domain.open)
+        }
+        _ => format!(" --domain {},{}", domain.open, domain.accounts),
     }
 }
 

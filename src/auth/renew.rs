@@ -30,11 +30,12 @@ use tokio::time::Instant;
 use super::AuthError;
 use super::files;
 use super::logins::Login;
-use super::profiles::Profile;
+use super::profiles::{Profile, add_command};
 use super::users::HeldLogin;
 use crate::clock::Clock;
 use crate::feishu::oauth::{AppKey, Grant, OAuth};
 use crate::feishu::{ApiError, Class, TokenSource};
+use crate::model::account::Domain;
 
 /// How long a failure stands, where asking again would help nobody: a refusal, so that
 /// a hundred tasks do not ask a hundred times; any failure while the token is good.
@@ -48,9 +49,6 @@ const ENDPOINT: &str = "POST /open-apis/authen/v2/oauth/token";
 
 /// As hints have it, without a profile.
 const LOG_IN: &str = "feishu-mirror auth login";
-
-/// The app secret is wrong (docs: authentication-management/access-token/get-user-access-token).
-const WRONG_SECRET: i64 = 20_002;
 
 type Tell = dyn Fn(&str) + Send + Sync;
 
@@ -72,6 +70,13 @@ struct State {
     stored: Login,
     /// The profile's name today.
     profile: String,
+    /// To renew with.
+    app: AppKey,
+    /// The app's secret as the profile was last seen to have it; the one in use may have
+    /// come from elsewhere.
+    seen_secret: SecretString,
+    /// Nothing is renewed any more: the program is ending.
+    closed: bool,
     /// Not before this, where something is still to be stored.
     store_again: Instant,
     /// Somebody was told that something could not be stored.
@@ -150,13 +155,12 @@ impl State {
     }
 
     /// The service's refusal, or the network's failure, with whose it is and the command.
-    fn explained(&self, app_id: &str, error: ApiError) -> ApiError {
+    fn explained(&self, domain: &Domain, error: ApiError) -> ApiError {
         let message = self.says(format_args!("cannot be renewed: {}", error.message));
-        let hint = match (error.code, error.hint) {
-            (Some(WRONG_SECRET), _) => Some(format!(
-                "store the app's present secret, then run again: feishu-mirror profile add {} \
-                 --app-id {app_id}",
-                self.profile
+        let hint = match (error.blames_app(), error.hint) {
+            (true, _) => Some(format!(
+                "store the app's present secret, then run again: {}",
+                add_command(&self.profile, &self.app.id, domain)
             )),
             (_, Some(hint)) => Some(hint.replace(LOG_IN, &self.command())),
             (_, None) if error.class == Class::Login => {
@@ -174,6 +178,11 @@ impl From<ApiError> for Setback {
     }
 }
 
+fn transient(message: String) -> ApiError {
+    let (class, endpoint) = (Class::Transient, ENDPOINT);
+    ApiError { class, endpoint, code: None, status: None, message, hint: None }
+}
+
 fn same(a: &SecretString, b: &SecretString) -> bool {
     a.expose_secret() == b.expose_secret()
 }
@@ -186,10 +195,15 @@ impl StoredLogin {
             profile: profile.name.clone(),
             known: Vec::new(),
         })?;
+        let found = profile.profiles.find(&profile.name, &profile.id)?;
+        let seen_secret = found.map_or_else(|| profile.app.secret.clone(), |it| it.1.app_secret());
         let state = State {
             stored: login.clone(),
             login,
             profile: profile.name.clone(),
+            app: profile.app.clone(),
+            seen_secret,
+            closed: false,
             store_again: Instant::now(),
             told: false,
             failure: None,
@@ -211,10 +225,10 @@ impl StoredLogin {
         Self { tell: Some(Box::new(tell)), ..self }
     }
 
-    /// Waits for a renewal under way: a process that ends between the service's reply and
-    /// its way to the disk loses the login.
+    /// Waits for a renewal under way, and lets none begin any more: a process that ends
+    /// between the service's reply and its way to the disk loses the login.
     pub async fn settle(&self) {
-        drop(self.state.lock().await);
+        self.state.lock().await.closed = true;
     }
 
     /// [`TokenSource::token`], with the call that renews.
@@ -231,6 +245,10 @@ impl StoredLogin {
         let now_secs = self.clock.now_secs();
         if let Some(token) = state.ready(now_secs, refused) {
             return Ok(token);
+        }
+        if state.closed {
+            let what = format!("{ENDPOINT}: not called: the program is ending");
+            return state.usable(now_secs, refused).ok_or_else(|| transient(what));
         }
         if let Some(Failure { setback, number, at }) = &state.failure {
             let token = state.usable(now_secs, refused).filter(|_| !setback.gone);
@@ -298,8 +316,8 @@ impl StoredLogin {
                 _ => held = Some(ours),
             }
         }
-        let grant = refresh(self.profile.app.clone(), spent).await;
-        let grant = grant.map_err(|error| state.explained(&self.profile.app.id, error))?;
+        let grant = refresh(state.app.clone(), spent).await;
+        let grant = grant.map_err(|error| state.explained(&self.profile.domain, error))?;
         files::step("reply");
         state.login = state.login.renewed(grant, asked_secs);
         match held {
@@ -330,6 +348,11 @@ impl StoredLogin {
         found: Option<Login>,
     ) -> Result<HeldLogin, Setback> {
         state.profile.clone_from(&held.profile);
+        if !same(&held.secret, &state.seen_secret) {
+            // Somebody stored a newer one since: whatever this process began with is older.
+            state.seen_secret = held.secret.clone();
+            state.app.secret = held.secret.clone();
+        }
         match found {
             None => Err(state.gone()),
             Some(found) if !same(&found.access_token, &state.stored.access_token) => {
@@ -394,6 +417,12 @@ impl fmt::Debug for StoredLogin {
 }
 
 impl TokenSource for StoredLogin {
+    fn profile(&self) -> Option<String> {
+        // Its name today, unless a renewal is finding that out at this moment.
+        let state = self.state.try_lock();
+        Some(state.map_or_else(|_| self.profile.name.clone(), |state| state.profile.clone()))
+    }
+
     fn token<'a>(
         &'a self,
         oauth: OAuth<'a>,

@@ -4,10 +4,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use secrecy::SecretString;
+
 use super::AuthError;
 use super::files::{self, FileLock, fault};
 use super::logins::{LOGIN_VERSION, Login, LoginFile};
-use super::profiles::Profile;
+use super::profiles::{Profile, Profiles};
 use crate::config::values;
 
 /// A profile's folder of logins.
@@ -16,19 +18,22 @@ pub(super) const USERS: &str = "users";
 /// A user's login, which nobody else changes meanwhile, in a profile that stays where
 /// it is.
 #[derive(Debug)]
-pub(super) struct HeldLogin {
+pub struct HeldLogin {
     /// Where it lies.
     file: PathBuf,
     app_id: String,
     /// The profile's name today.
     pub(super) profile: String,
+    /// The app's secret that the profile has today.
+    pub(super) secret: SecretString,
     // Released in this order.
     _user: FileLock,
     _profile: FileLock,
 }
 
 impl HeldLogin {
-    pub(super) fn read(&self) -> Result<Option<Login>, AuthError> {
+    /// What is stored; `None` after a logout.
+    pub fn read(&self) -> Result<Option<Login>, AuthError> {
         read_login(&self.file, &self.app_id)
     }
 
@@ -51,14 +56,25 @@ impl HeldLogin {
 
 impl Profile {
     /// Everybody who is logged in, by name.
+    ///
+    /// # Errors
+    /// One login that cannot be read; [`Self::readable_logins`] goes on without it.
     pub fn logins(&self) -> Result<Vec<Login>, AuthError> {
-        let users = self.folder.join(USERS);
-        let mut logins = Vec::new();
-        for file in login_files(&users)? {
-            logins.extend(read_login(&file, &self.app.id)?);
+        let (logins, mut unreadable) = self.readable_logins()?;
+        unreadable.pop().map_or(Ok(logins), Err)
+    }
+
+    /// The same, and why others cannot be read, which people should hear of.
+    pub fn readable_logins(&self) -> Result<(Vec<Login>, Vec<AuthError>), AuthError> {
+        let (mut logins, mut unreadable) = (Vec::new(), Vec::new());
+        for file in login_files(&self.folder.join(USERS))? {
+            match read_login(&file, &self.app.id) {
+                Ok(login) => logins.extend(login),
+                Err(error) => unreadable.push(error),
+            }
         }
         logins.sort_by(|a, b| (&a.name, &a.open_id).cmp(&(&b.name, &b.open_id)));
-        Ok(logins)
+        Ok((logins, unreadable))
     }
 
     /// One user: by open id, else by name; `None`: the default user, else the only one.
@@ -66,21 +82,30 @@ impl Profile {
     ///
     /// Where the default user is not logged in, the first by name takes the place, as
     /// it does after a logout.
+    ///
+    /// # Errors
+    /// Of logins that cannot be read only where the one that is meant is, or may be,
+    /// among them: nobody else's damaged file stops a user's run.
     pub fn login(&self, who: Option<&str>) -> Result<Option<Login>, AuthError> {
-        let mut logins = self.logins()?;
-        let Some(who) = who else {
-            let default = self.default_user.as_ref();
-            let at = logins.iter().position(|login| Some(&login.open_id) == default).unwrap_or(0);
-            return Ok((at < logins.len()).then(|| logins.swap_remove(at)));
-        };
-        if let Some(at) = logins.iter().position(|login| login.open_id == who) {
-            return Ok(Some(logins.swap_remove(at)));
+        if let Some(open_id) = who.or(self.default_user.as_deref()) {
+            let found = read_login(&self.login_file(open_id), &self.app.id)?;
+            if let Some(found) = found.filter(|login| login.open_id == open_id) {
+                return Ok(Some(found));
+            }
         }
+        let (mut logins, mut unreadable) = self.readable_logins()?;
+        let Some(who) = who else {
+            return match (logins.is_empty(), unreadable.pop()) {
+                (false, _) => Ok(Some(logins.swap_remove(0))),
+                (true, Some(error)) => Err(error),
+                (true, None) => Ok(None),
+            };
+        };
         let known = logins.iter().map(|login| login.name.clone()).collect();
         logins.retain(|login| login.name == who);
         let (who, profile) = (who.to_owned(), self.name.clone());
         match logins.len() {
-            0 => Err(AuthError::NoUser { who, profile, known }),
+            0 => Err(unreadable.pop().unwrap_or(AuthError::NoUser { who, profile, known })),
             1 => Ok(logins.pop()),
             count => Err(AuthError::ManyUsers { who, count, profile }),
         }
@@ -102,9 +127,20 @@ impl Profile {
 
     /// Removes a user's login; the default user becomes another one, or nobody.
     pub fn forget(&mut self, open_id: &str) -> Result<(), AuthError> {
-        if let Some(held) = self.hold(open_id, false)? {
-            held.remove()?;
+        match self.hold(open_id, false)? {
+            Some(held) => self.forget_held(held, open_id),
+            None => self.choose_default_without(open_id),
         }
+    }
+
+    /// The same for whoever holds the login.
+    pub fn forget_held(&mut self, held: HeldLogin, open_id: &str) -> Result<(), AuthError> {
+        held.remove()?;
+        drop(held);
+        self.choose_default_without(open_id)
+    }
+
+    fn choose_default_without(&mut self, open_id: &str) -> Result<(), AuthError> {
         let app_id = self.app.id.clone();
         self.change(|file, folder| {
             if file.default_user.as_deref() == Some(open_id) {
@@ -128,16 +164,31 @@ impl Profile {
         login_file(&self.folder, open_id)
     }
 
+    /// Makes sure that a login could be stored, as far as that can be known before
+    /// somebody agrees to one.
+    pub fn try_room(&self) -> Result<(), AuthError> {
+        let users = self.folder.join(USERS);
+        files::make_folder(&users)?;
+        files::try_room(&users.join("new.json"))?;
+        files::lock_shared(&self.profiles.gate(&self.id)).map(drop)
+    }
+
     /// Waits for whoever changes this user's login, and keeps others from it; `None`
-    /// where the profile is gone, or, without `make`, nobody ever logged in to it.
-    /// Blocks the thread.
+    /// where nobody ever logged in, or the profile is gone. Blocks the thread.
+    pub fn hold_login(&self, open_id: &str) -> Result<Option<HeldLogin>, AuthError> {
+        self.hold(open_id, false)
+    }
+
+    /// The same; with `make` there is a place for a login then.
     pub(super) fn hold(&self, open_id: &str, make: bool) -> Result<Option<HeldLogin>, AuthError> {
-        if self.profiles.find(&self.name, &self.id)?.is_none() {
+        if self.profiles.find(&self.name, &self.id)?.is_none()
+            && self.profiles.find_still(&self.name, &self.id)?.is_none()
+        {
             return Ok(None);
         }
         let shared = files::lock_shared(&self.profiles.gate(&self.id))?;
         // From now on nobody moves it. Its name is that of today.
-        let Some((name, _)) = self.profiles.find(&self.name, &self.id)? else {
+        let Some((name, profile)) = self.profiles.find(&self.name, &self.id)? else {
             // Removed while this waited, and its lock with it: this one is new.
             files::remove(&self.profiles.gate(&self.id))?;
             return Ok(None);
@@ -151,7 +202,28 @@ impl Profile {
         let file = login_file(&folder, open_id);
         let user = files::lock(&file.with_extension("lock"))?;
         let app_id = self.app.id.clone();
-        Ok(Some(HeldLogin { file, app_id, profile: name, _user: user, _profile: shared }))
+        let secret = profile.app_secret();
+        Ok(Some(HeldLogin { file, app_id, profile: name, secret, _user: user, _profile: shared }))
+    }
+}
+
+impl Profiles {
+    /// True where some profile of this app has a login of the user (`None`: of anybody):
+    /// whatever ends a grant at the service may end that one too. What cannot be read
+    /// counts as one.
+    pub fn has_login(&self, app_id: &str, open_id: Option<&str>) -> Result<bool, AuthError> {
+        for name in self.all()? {
+            let Some(file) = self.load(&name)? else { continue };
+            let folder = self.root().join(&name);
+            let there = match open_id {
+                Some(open_id) => login_file(&folder, open_id).exists(),
+                None => !login_files(&folder.join(USERS))?.is_empty(),
+            };
+            if there && file.app_id() == app_id {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 

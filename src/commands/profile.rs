@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::exit::{DONE, FAILED, Problem, USAGE};
 use super::{Session, account};
 use crate::auth::AuthError;
-use crate::auth::profiles::{DEFAULT, Profile, Profiles};
+use crate::auth::profiles::{DEFAULT, Profile, Profiles, add_command};
 use crate::cli::accounts::{self, ProfileAdd, ProfileName, ProfileRemove, ProfileRename};
 use crate::feishu::oauth::AppKey;
 use crate::ui::text::{columns, counted, escaped};
@@ -64,7 +64,7 @@ fn add(session: &Session, args: &ProfileAdd) -> Result<u8, Problem> {
         profiles.activate(name)?;
     }
     if ui.is_json() {
-        ui.json(&changed(event(&profiles, &profile)?, change));
+        ui.json(&changed(event(session, &profiles, &profile)?, change));
         return Ok(DONE);
     }
     let on = args.domain.name();
@@ -111,8 +111,8 @@ fn secret(session: &Session, args: &ProfileAdd, id: &str) -> Result<SecretString
             format!("FEISHU_APP_SECRET belongs to another app (FEISHU_APP_ID is not {id})")
         };
         return Err(Problem::new(USAGE, what).hint(format!(
-            "hand it in: feishu-mirror profile add {} --app-id {id} --app-secret-stdin < FILE",
-            args.name
+            "hand it in: {} --app-secret-stdin < FILE",
+            add_command(&args.name, id, &args.domain)
         )));
     };
     match text.trim() {
@@ -145,9 +145,12 @@ fn open(session: &Session, profiles: &Profiles, name: &str) -> Result<Option<Pro
 }
 
 /// A profile without its secrets.
-fn event(profiles: &Profiles, profile: &Profile) -> Result<Value, Problem> {
-    let users: Vec<Value> = profile
-        .logins()?
+fn event(session: &Session, profiles: &Profiles, profile: &Profile) -> Result<Value, Problem> {
+    let (logins, unreadable) = profile.readable_logins()?;
+    for error in &unreadable {
+        session.ui.warn(&error.to_string());
+    }
+    let users: Vec<Value> = logins
         .into_iter()
         .map(|login| {
             let default = profile.default_user.as_ref() == Some(&login.open_id);
@@ -174,8 +177,9 @@ fn list(session: &Session) -> Result<u8, Problem> {
     let (names, active, ui) = (profiles.names()?, profiles.active()?, &session.ui);
     let (mut rows, mut code) = (Vec::new(), DONE);
     for name in &names {
-        let read = open(session, &profiles, name)
-            .and_then(|profile| profile.map(|it| Ok((event(&profiles, &it)?, it))).transpose());
+        let read = open(session, &profiles, name).and_then(|profile| {
+            profile.map(|it| Ok((event(session, &profiles, &it)?, it))).transpose()
+        });
         let star = if *name == active { "*" } else { "" };
         match read {
             // Removed at this moment.
@@ -219,7 +223,7 @@ fn current(session: &Session) -> Result<u8, Problem> {
     let ui = &session.ui;
     if ui.is_json() {
         let mut line = match &profile {
-            Some(profile) => event(&profiles, profile)?,
+            Some(profile) => event(session, &profiles, profile)?,
             None => json!({ "event": "profile", "name": name }),
         };
         line["chosen_by"] = json!(by);
@@ -247,7 +251,7 @@ fn choose(session: &Session, args: &ProfileName) -> Result<u8, Problem> {
     profiles.activate(&name)?;
     let ui = &session.ui;
     if ui.is_json() {
-        let mut line = changed(event(&profiles, &profiles.get(&name)?)?, "activated");
+        let mut line = changed(event(session, &profiles, &profiles.get(&name)?)?, "activated");
         line["previous"] = json!(profiles.previous()?);
         ui.json(&line);
     } else {
@@ -267,7 +271,7 @@ fn rename(session: &Session, args: &ProfileRename) -> Result<u8, Problem> {
     let profiles = account::profiles(session)?;
     profiles.rename(&args.from, &args.to)?;
     if session.ui.is_json() {
-        let mut line = changed(event(&profiles, &profiles.get(&args.to)?)?, "renamed");
+        let mut line = changed(event(session, &profiles, &profiles.get(&args.to)?)?, "renamed");
         line["from"] = json!(args.from);
         session.ui.json(&line);
     } else {
@@ -310,10 +314,10 @@ fn remove(session: &Session, args: &ProfileRemove) -> Result<u8, Problem> {
                 .hint(format!("if so: feishu-mirror profile remove {name} --yes")));
         }
         if users.as_ref().is_none_or(|users| !users.is_empty()) {
-            ui.note(
+            ui.note(&format!(
                 "the service is not told; to end the logins there as well, first: feishu-mirror \
-                 auth logout --all",
-            );
+                 auth logout --all --profile {name}"
+            ));
         }
         ui.raw_err(format!("Remove {what}? [y/N] ").as_bytes());
         let answer = read_line(session)?;

@@ -9,6 +9,7 @@ use super::exit::{DONE, INTERRUPTED, LOGIN, Problem};
 use super::{Session, account};
 use crate::auth::AuthError;
 use crate::auth::device_flow::{self, Ended, Pace};
+use crate::auth::profiles::domain_flag;
 use crate::cli::accounts::ProfileAdd as Args;
 use crate::feishu::oauth::{AppKey, DeviceCode};
 use crate::feishu::{ApiError, Credentials};
@@ -47,7 +48,8 @@ async fn register(session: &Session, args: &Args) -> Result<(AppKey, Domain), Pr
     let trouble = |error: &ApiError| ui.warn(&format!("{error}; still waiting"));
     let pace = Pace::new(device.interval);
     let came = device_flow::wait(pace, device.expires_in, false, poll, trouble).await;
-    let again = format!("feishu-mirror profile add {} --create-app", args.name);
+    let on = domain_flag(&args.domain);
+    let again = format!("feishu-mirror profile add {} --create-app{on}", args.name);
     let registered = came.map_err(|ended| match ended {
         Ended::Denied => Problem::new(LOGIN, "you said no on the page; no app was registered")
             .hint(format!("to be asked again: {again}")),
@@ -58,19 +60,8 @@ async fn register(session: &Session, args: &Args) -> Result<(AppKey, Domain), Pr
         }
         Ended::Failed(error) => Problem::from(error),
     })?;
-    let Some(secret) = registered.app_secret else {
-        return Err(Problem::failed(format!(
-            "the app {} was registered, but the service hands out no secret for it",
-            registered.app_id
-        ))
-        .hint(format!(
-            "copy the secret from the developer console under Credentials & Basic Info \
-             (凭证与基础信息), then: feishu-mirror profile add {} --app-id {}",
-            args.name, registered.app_id
-        )));
-    };
     let domain = hosts(&args.domain, registered.brand.as_deref());
-    Ok((AppKey { id: registered.app_id, secret }, domain))
+    Ok((AppKey { id: registered.app_id, secret: registered.app_secret }, domain))
 }
 
 /// Where an app of this brand lives. Which brand it is depends on the person who agreed,

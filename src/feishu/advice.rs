@@ -4,6 +4,9 @@
 use super::codes::{Kind, Meaning};
 use super::error::Identity;
 
+const LOGIN: &str = "feishu-mirror auth login";
+const DOCTOR: &str = "feishu-mirror doctor";
+
 /// The next step; `None` where there is none but to try again.
 ///
 /// `scopes`: those that the reply names, any one of which opens the call.
@@ -80,6 +83,13 @@ pub(super) fn hint(means: &Meaning, identity: Identity, scopes: &[String]) -> Op
     Some(text)
 }
 
+/// The same for a login of this profile: its commands would work on the active one else.
+pub(super) fn in_profile(hint: &str, profile: &str) -> String {
+    [LOGIN, DOCTOR].iter().fold(hint.to_owned(), |hint, command| {
+        hint.replace(command, &format!("{command} --profile {profile}"))
+    })
+}
+
 fn add_to_app(scopes: &[String]) -> String {
     format!(
         "add {} to the app in the developer console under Permissions & Scopes (权限管理), \
@@ -102,7 +112,7 @@ fn named(scopes: &[String]) -> String {
 /// Any one of the named scopes opens the call, so the first one will do.
 fn login(scopes: &[String]) -> String {
     let scope = scopes.first().map_or("…", String::as_str);
-    format!("feishu-mirror auth login --scope \"{scope}\"")
+    format!("{LOGIN} --scope \"{scope}\"")
 }
 
 #[cfg(test)]
@@ -144,5 +154,16 @@ mod tests {
             assert!(has.iter().all(|word| hint.contains(word)), "{kind:?} {identity:?}: {hint}");
             assert!(!has_not.iter().any(|w| hint.contains(w)), "{kind:?} {identity:?}: {hint}");
         }
+    }
+
+    #[test]
+    fn a_logins_hints_name_its_profile() {
+        let means = Meaning { kind: Kind::UserScope, text: "", step: None };
+        let said = hint(&means, Identity::Login, &["drive:drive".to_owned()]).unwrap();
+        let want = "feishu-mirror auth login --profile work --scope \"drive:drive\"";
+        assert!(in_profile(&said, "work").contains(want), "{said}");
+        let means = Meaning { kind: Kind::Token, ..means };
+        let said = hint(&means, Identity::Login, &[]).unwrap();
+        assert!(in_profile(&said, "work").ends_with("feishu-mirror doctor --profile work"));
     }
 }

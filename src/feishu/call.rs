@@ -1,12 +1,14 @@
 //! One call as an endpoint's file describes it, and its address.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use http::Method;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::quota::Endpoint;
+use super::retry::MAX_THROTTLED;
 
 /// What a call is to bring.
 #[derive(Debug, Clone)]
@@ -50,6 +52,8 @@ pub(super) struct Call<'a> {
     /// False for the calls that fetch tokens.
     pub(super) signed: bool,
     pub(super) repeat: Repeat,
+    /// So long it lets itself be put off by rate limits.
+    pub(super) patience: Duration,
     /// Another host than the Open API's.
     pub(super) base: Option<String>,
     /// `Authorization` of an unsigned call.
@@ -71,6 +75,7 @@ impl<'a> Call<'a> {
             expect: Expect::Json,
             signed: true,
             repeat: Repeat::Freely,
+            patience: MAX_THROTTLED,
             base: None,
             basic: None,
             secrets: Vec::new(),

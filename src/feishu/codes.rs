@@ -1,7 +1,7 @@
 //! What the service's codes mean: one table, each row with its source, and the words of
 //! OAuth. Start at [`CODES`].
 
-use super::error::Class;
+use super::error::{ApiError, Class};
 
 /// The code for "file size exceeds limit" on a plain download (docs: im-v1/message-resource/get,
 /// the only page that lists it).
@@ -65,6 +65,16 @@ pub(super) struct Meaning {
 /// The table's row for a code.
 pub(super) fn of_code(number: i64) -> Option<Meaning> {
     CODES.iter().find(|row| row.number == number).map(|row| row.means)
+}
+
+impl ApiError {
+    /// True where app id and secret are to blame: they do not fit together, or the app is
+    /// not there.
+    pub fn blames_app(&self) -> bool {
+        let by_code = self.code.and_then(of_code).map(|means| means.kind == Kind::Credentials);
+        // The device flow says it by the status alone (RFC 6749, 5.2: `invalid_client`).
+        by_code.unwrap_or(self.code.is_none() && self.status == Some(401))
+    }
 }
 
 /// What an OAuth word means where no code says it better (RFC 6749 section 5.2, RFC

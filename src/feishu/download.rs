@@ -187,7 +187,7 @@ impl Reader for Content {
             length,
             silence: inner.settings.request_timeout,
             bandwidth: Arc::clone(&inner.bandwidth),
-            slot: Some(slot),
+            slot,
         };
         let (etag, content_type) = (strong_etag(headers), media_type(headers));
         Ok(Answer::Body(Body { offset, total, etag, content_type, stream: body.stream() }))

@@ -195,7 +195,7 @@ pub struct Settings {
     pub credentials: Credentials,
     /// Share of the official quotas to use.
     pub quota_share: f64,
-    /// Requests in flight.
+    /// Requests in flight; those that log in or renew are not counted.
     pub concurrency: usize,
     /// Tries after the first.
     pub retries: u32,
@@ -229,6 +229,11 @@ pub enum Credentials {
 ///
 /// `auth` implements it over the stored login; the client knows no files.
 pub trait TokenSource: Send + Sync + std::fmt::Debug {
+    /// The profile that it belongs to, for the commands in hints; `None`: in none.
+    fn profile(&self) -> Option<String> {
+        None
+    }
+
     /// The access token to call with.
     ///
     /// `refused`: a token that the service just did not accept; an equal one is not

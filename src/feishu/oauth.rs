@@ -34,6 +34,9 @@ const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// failure, and the answer to the next try ("used already") then hides what happened.
 const FEW: Repeat = Repeat::AtMost(2);
 
+/// A renewal waits so long for a rate limit to pass: other processes wait for it.
+const RENEWAL_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Whoever polls asks again anyway.
 const ONCE: Repeat = Repeat::AtMost(0);
 
@@ -47,7 +50,7 @@ pub struct AppKey {
 }
 
 /// What a token endpoint hands out.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Grant {
     /// To call with.
     pub access_token: SecretString,
@@ -105,7 +108,7 @@ pub struct Registered {
     /// `cli_…`.
     pub app_id: String,
     /// Its secret; [`OAuth::poll_registration`] goes on polling until there is one.
-    pub app_secret: Option<SecretString>,
+    pub app_secret: SecretString,
     /// `feishu` or `lark`.
     pub brand: Option<String>,
     /// The person who registered it.
@@ -204,11 +207,18 @@ impl<'a> OAuth<'a> {
             "refresh_token": refresh_token.expose_secret(),
         }));
         call.repeat = FEW;
+        call.patience = RENEWAL_PATIENCE;
         let reply = self.inner.exchange(&call, &Fields::whole()).await;
-        let reply = reply.map_err(|error| match error.class {
-            // An address that is no URL is no refusal.
-            Class::Config if error.status.is_some() => ApiError { class: Class::Login, ..error },
-            _ => error,
+        let reply = reply.map_err(|error| {
+            // An address that is no URL is no refusal, nor is a page that a network puts
+            // in between (a redirect).
+            let said_no = error.status.is_some_and(|status| !(300..400).contains(&status));
+            match error.class {
+                Class::Config | Class::Unexpected if said_no => {
+                    ApiError { class: Class::Login, ..error }
+                }
+                _ => error,
+            }
         })?;
         grant(&reply, TOKEN)
     }
@@ -334,7 +344,7 @@ impl<'a> OAuth<'a> {
         };
         Ok(Poll::Done(Registered {
             app_id: id.to_owned(),
-            app_secret: Some(secret.into()),
+            app_secret: secret.into(),
             brand: user_info(&reply, "tenant_brand").map(str::to_owned),
             open_id: user_info(&reply, "open_id").map(str::to_owned),
         }))

@@ -108,6 +108,8 @@ async fn a_refused_refresh_says_which_case_it_is_and_that_somebody_must_act() {
         (20_010, "may not use the app", "可用范围"),
         (20_066, "suspended", "成员与部门"),
         (20_002, "app secret is wrong", "FEISHU_APP_SECRET"),
+        (20_001, "", "report"),
+        (20_070, "", "report"),
     ];
     for (code, message, hint) in cases {
         let fake = Fake::nobody();
@@ -120,6 +122,53 @@ async fn a_refused_refresh_says_which_case_it_is_and_that_somebody_must_act() {
         assert_eq!(fake.seen().len(), 1, "{code}: asked once");
         no_secret(&error);
     }
+}
+
+/// Whatever the reason: without a new token nobody can go on. What a network puts in
+/// between is no answer of the service.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_that_nobody_knows_is_one_too() {
+    let cases = [(400, 20_999, Class::Login), (404, 0, Class::Login), (302, 0, Class::Unexpected)];
+    for (status, code, class) in cases {
+        let fake = Fake::nobody();
+        fake.push(json_reply(json!({"code":code,"msg":"no"})).status(status));
+        let error = fake.client().oauth().refresh(&app(), &secret("rt")).await.unwrap_err();
+        assert_eq!(error.class, class, "{status} {code}: {error}");
+        assert_eq!(fake.seen().len(), 1, "asked once");
+    }
+}
+
+/// Other processes wait for a renewal, so it does not wait for half an hour itself.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_is_put_off_by_rate_limits_for_a_minute_at_most() {
+    let limited = |secs: u32| {
+        json_reply(json!({"code":99_991_400,"msg":"slow"}))
+            .status(429)
+            .header("x-ogw-ratelimit-reset", secs.to_string())
+    };
+    let fake = Fake::nobody();
+    fake.push(limited(20));
+    fake.push(json_reply(granted()));
+    let client = fake.client();
+    client.oauth().refresh(&app(), &secret("rt")).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    fake.push(limited(600));
+    for _ in 0..2 {
+        let error = client.oauth().refresh(&app(), &secret("rt")).await.unwrap_err();
+        assert_eq!(error.class, Class::Transient, "{error}");
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    }
+    assert_eq!(fake.left(), 0, "and the second one is not sent at all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn absurd_times_of_a_device_flow_are_cut() {
+    let fake = Fake::nobody();
+    fake.push(json_reply(json!({"device_code":"d","user_code":"u","verification_uri":"http://x/",
+        "expires_in":i64::MAX,"interval":i64::MAX})));
+    let device = fake.client().oauth().begin_device(&app(), &[]).await.unwrap();
+    assert_eq!(device.expires_in, Duration::from_secs(3600));
+    assert!(device.interval <= device.expires_in);
 }
 
 #[tokio::test(start_paused = true)]
@@ -375,7 +424,7 @@ async fn an_app_is_registered_on_the_host_of_the_persons_brand() {
     let Poll::Done(new) = client.oauth().poll_registration(&code).await.unwrap() else {
         panic!("not done")
     };
-    assert_eq!((new.app_id.as_str(), new.app_secret.unwrap().expose_secret()), ("cli_n", "new"));
+    assert_eq!((new.app_id.as_str(), new.app_secret.expose_secret()), ("cli_n", "new"));
     assert_eq!((new.brand.as_deref(), new.open_id.as_deref()), (Some("lark"), Some("ou_1")));
     let hosts: Vec<_> = fake.seen().into_iter().map(|seen| seen.host).collect();
     let (feishu, lark) = ("https://accounts.feishu.cn", "https://accounts.larksuite.com");

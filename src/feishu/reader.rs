@@ -37,8 +37,8 @@ impl Asked {
 pub(super) struct Reply {
     pub(super) head: Parts,
     pub(super) body: ByteStream,
-    /// Held until the last byte.
-    pub(super) slot: OwnedSemaphorePermit,
+    /// Held until the last byte; a call that logs in has none.
+    pub(super) slot: Option<OwnedSemaphorePermit>,
 }
 
 /// Makes an answer of a reply.

@@ -44,8 +44,9 @@ pub(super) enum Next {
 }
 
 /// One request's tries so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct History {
+    patience: Duration,
     failures: u32,
     throttles: u32,
     throttled: Duration,
@@ -55,6 +56,18 @@ pub(super) struct History {
 }
 
 impl History {
+    /// `patience`: so long rate limits may put the request off, all told.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            failures: 0,
+            throttles: 0,
+            throttled: Duration::ZERO,
+            renewed: false,
+            first: None,
+        }
+    }
+
     /// Decides about one more reply.
     ///
     /// `renewable`: the token is one that can be fetched again (an app's, a login's).
@@ -83,7 +96,7 @@ impl History {
                 );
                 self.throttles += 1;
                 self.throttled = self.throttled.saturating_add(delay);
-                if self.throttled > MAX_THROTTLED { Next::GiveUp } else { Next::Freeze(delay) }
+                if self.throttled > self.patience { Next::GiveUp } else { Next::Freeze(delay) }
             }
             Signal::Failed { after } => {
                 if self.failures >= retries {
@@ -92,7 +105,7 @@ impl History {
                 let delay = backoff(Duration::from_millis(500), self.failures, seed);
                 self.failures += 1;
                 match after {
-                    Some(after) if after > MAX_THROTTLED => Next::GiveUp,
+                    Some(after) if after > self.patience => Next::GiveUp,
                     after => Next::Wait(delay.max(after.unwrap_or_default())),
                 }
             }
@@ -117,7 +130,7 @@ impl History {
 
     /// True where rate limits alone put this request off for longer than allowed.
     pub(super) fn is_throttled_out(&self) -> bool {
-        self.throttled > MAX_THROTTLED
+        self.throttled > self.patience
     }
 }
 
@@ -143,7 +156,7 @@ mod tests {
 
     #[test]
     fn failures_are_tried_again_ever_later_and_then_given_up() {
-        let mut history = History::default();
+        let mut history = History::new(MAX_THROTTLED);
         let mut last = Duration::ZERO;
         for attempt in 0..6 {
             let next = history.next(Signal::Failed { after: None }, 6, true, 7);
@@ -158,7 +171,7 @@ mod tests {
 
     #[test]
     fn rate_limits_do_not_count_as_failures() {
-        let mut history = History::default();
+        let mut history = History::new(MAX_THROTTLED);
         let reset = Some(Duration::from_secs(60));
         for _ in 0..30 {
             let next = history.next(Signal::Throttled { reset }, 0, true, 1);
@@ -170,7 +183,7 @@ mod tests {
 
     #[test]
     fn without_a_reset_the_wait_grows_to_a_minute() {
-        let mut history = History::default();
+        let mut history = History::new(MAX_THROTTLED);
         let delays: Vec<_> = (0..9)
             .map(|_| match history.next(Signal::Throttled { reset: None }, 0, true, 3) {
                 Next::Freeze(delay) => delay.as_secs_f64(),
@@ -183,17 +196,17 @@ mod tests {
 
     #[test]
     fn a_token_is_renewed_once_and_only_where_it_can_be() {
-        let mut app = History::default();
+        let mut app = History::new(MAX_THROTTLED);
         assert_eq!(app.next(Signal::BadToken, 6, true, 0), Next::RenewToken);
         assert_eq!(app.next(Signal::BadToken, 6, true, 0), Next::GiveUp);
-        assert_eq!(History::default().next(Signal::BadToken, 6, false, 0), Next::GiveUp);
-        assert_eq!(History::default().next(Signal::Final, 6, true, 0), Next::GiveUp);
+        assert_eq!(History::new(MAX_THROTTLED).next(Signal::BadToken, 6, false, 0), Next::GiveUp);
+        assert_eq!(History::new(MAX_THROTTLED).next(Signal::Final, 6, true, 0), Next::GiveUp);
     }
 
     #[test]
     fn retry_after_is_honoured() {
         let after = Some(Duration::from_secs(20));
-        let next = History::default().next(Signal::Failed { after }, 1, true, 0);
+        let next = History::new(MAX_THROTTLED).next(Signal::Failed { after }, 1, true, 0);
         assert_eq!(next, Next::Wait(Duration::from_secs(20)));
     }
 }

@@ -47,6 +47,24 @@ async fn a_login_is_renewed_in_the_middle_of_a_listing() {
     }
 }
 
+/// Whoever renews holds locks: it does not wait for the last byte of somebody's download.
+#[tokio::test(start_paused = true)]
+async fn a_renewal_needs_none_of_the_connections() {
+    let source = Arc::new(Source::default());
+    let mut fake = Fake::login(&source);
+    fake.settings.concurrency = 1;
+    fake.push(bytes_reply("half").attachment(8));
+    fake.push(json_reply(json!({"access_token":"u-2"})));
+    let client = fake.client();
+    let download = client.download_file("box", None).await.unwrap();
+    let key = crate::feishu::oauth::AppKey { id: "cli_x".to_owned(), secret: "s".into() };
+    let begun = tokio::time::Instant::now();
+    let grant = client.oauth().refresh(&key, &"r".into()).await.unwrap();
+    assert_eq!(grant.access_token.expose_secret(), "u-2");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    drop(download);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_login_is_renewed_between_the_parts_of_a_download() {
     let source = Arc::new(Source::default());

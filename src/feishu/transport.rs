@@ -9,7 +9,6 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -27,9 +26,9 @@ use super::error::{ApiError, Class, Fault, Identity, Refusal, tidy};
 use super::quota::{Endpoint, Quota, Turn};
 use super::reader::{Asked, Json, Reader, Reply};
 use super::reply::{self, Envelope};
-use super::retry::{History, MAX_THROTTLED, Next, Signal};
+use super::retry::{History, Next, Signal};
 use super::token::AppToken;
-use super::{ByteStream, Credentials, HttpSend, SendError, Settings};
+use super::{ByteStream, Credentials, HttpSend, SendError, Settings, advice};
 use crate::clock::Clock;
 
 /// What clones of a client share.
@@ -106,12 +105,12 @@ impl Inner {
             (false, Endpoint::LINK) => Identity::LinkHolder,
             (false, _) => Identity::Nobody,
         };
-        let mut history = History::default();
+        let mut history = History::new(call.patience);
         let mut refused: Option<SecretString> = None;
         loop {
             let token = if call.signed { Some(self.token(refused.take()).await?) } else { None };
             let asked = Asked { endpoint, identity, hidden: call.hidden(token.as_ref()) };
-            let slot = self.admit(endpoint).await?;
+            let slot = self.admit(call).await?;
             let number = self.count(endpoint)?;
             let begun = Instant::now();
             let fault = match self.attempt(call, &asked, token.as_ref(), slot, reader).await {
@@ -135,7 +134,7 @@ impl Inner {
                     if let Signal::Throttled { reset: Some(reset) } = fault.signal {
                         self.quota.class(endpoint).freeze(Instant::now() + reset);
                     }
-                    return Err(throttled_out(endpoint, fault.error));
+                    return Err(throttled_out(call, fault.error));
                 }
                 Next::GiveUp => return Err(self.given_up(fault, identity, call, &history)),
                 Next::RenewToken => refused = token,
@@ -201,7 +200,7 @@ impl Inner {
         call: &Call<'_>,
         asked: &Asked,
         token: Option<&SecretString>,
-        slot: OwnedSemaphorePermit,
+        slot: Option<OwnedSemaphorePermit>,
         reader: &R,
     ) -> Result<R::Out, Fault> {
         let name = asked.name();
@@ -219,7 +218,11 @@ impl Inner {
     }
 
     /// Waits for the class's turn and a free connection, and takes both.
-    async fn admit(&self, endpoint: Endpoint) -> Result<OwnedSemaphorePermit, ApiError> {
+    ///
+    /// A call that logs in or renews needs none of the connections: downloads hold theirs
+    /// to the last byte, and whoever renews holds locks that other processes wait for.
+    async fn admit(&self, call: &Call<'_>) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
+        let endpoint = call.endpoint;
         let class = self.quota.class(endpoint);
         let _next = class.line.lock().await;
         loop {
@@ -234,10 +237,10 @@ impl Inner {
                     sleep_until(at).await;
                     continue;
                 }
-                Turn::Frozen(until) if until - now > MAX_THROTTLED => {
+                Turn::Frozen(until) if until - now > call.patience => {
                     let what = format!("rate limited for {} s more", (until - now).as_secs());
                     let error = ApiError::local(Class::Transient, endpoint.name(), what);
-                    return Err(throttled_out(endpoint, error));
+                    return Err(throttled_out(call, error));
                 }
                 Turn::Frozen(until) => {
                     sleep_until(until).await;
@@ -249,8 +252,12 @@ impl Inner {
                         .hint("run again tomorrow: it goes on from here"));
                 }
             }
-            let slots = Arc::clone(&self.slots);
-            let slot = slots.acquire_owned().await.expect("the slots are never closed");
+            let slot = if call.signed {
+                let slots = Arc::clone(&self.slots);
+                Some(slots.acquire_owned().await.expect("the slots are never closed"))
+            } else {
+                None
+            };
             // The class may have been frozen while this waited for a connection.
             if class.take(Instant::now()) {
                 return Ok(slot);
@@ -327,9 +334,9 @@ impl Inner {
         let what = "the access token holds characters no token has";
         ApiError::local(Class::Login, name, what).hint(match self.identity() {
             Identity::User => {
-                "set FEISHU_USER_ACCESS_TOKEN to the token alone, without line breaks"
+                "set FEISHU_USER_ACCESS_TOKEN to the token alone, without line breaks".to_owned()
             }
-            _ => "log in again: feishu-mirror auth login",
+            _ => self.in_profile("log in again: feishu-mirror auth login".to_owned()),
         })
     }
 
@@ -386,7 +393,22 @@ impl Inner {
             reset: reply::reset(&head.headers),
             retry_after: reply::retry_after(&head.headers, self.clock.now_secs()),
         };
-        refusal.into_fault()
+        let mut fault = refusal.into_fault();
+        if asked.identity == Identity::Login {
+            fault.error.hint = fault.error.hint.map(|hint| self.in_profile(hint));
+        }
+        fault
+    }
+
+    /// A hint's commands for the profile of the login in use.
+    fn in_profile(&self, hint: String) -> String {
+        match &self.settings.credentials {
+            Credentials::Login(source) => match source.profile() {
+                Some(profile) => advice::in_profile(&hint, &profile),
+                None => hint,
+            },
+            _ => hint,
+        }
     }
 
     fn broken(&self, call: &Call<'_>, error: &SendError) -> Fault {
@@ -414,15 +436,15 @@ fn broken_off(endpoint: &'static str, error: &SendError) -> Fault {
 }
 
 /// A rate limit that outlasts every patience: where the day has a cap, that is it.
-fn throttled_out(endpoint: Endpoint, error: ApiError) -> ApiError {
-    if endpoint.has_daily_cap() {
+fn throttled_out(call: &Call<'_>, error: ApiError) -> ApiError {
+    if call.endpoint.has_daily_cap() {
         let class = Class::Budget;
         return ApiError { class, ..error }
             .hint("the day's downloads are probably used up: run again tomorrow");
     }
-    let minutes = Duration::as_secs(&MAX_THROTTLED) / 60;
+    let minutes = call.patience.as_secs() / 60;
     error.hint(format!(
-        "rate limited for {minutes} minutes: other programs may use the same app; lower \
+        "rate limited for {minutes} min: other programs may use the same app; lower \
          quota_share, or run again later"
     ))
 }

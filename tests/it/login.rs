@@ -308,6 +308,32 @@ async fn ctrl_c_stops_the_waiting() {
     assert_eq!(logged_in(&mirror), Vec::<String>::new());
 }
 
+/// Stored is stored: Ctrl-C while the browser is still being told ends nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_after_the_login_is_stored_is_too_late() {
+    let tenant = tenant();
+    let mut mirror = newcomer(&tenant);
+    mirror.interrupt = CancellationToken::new();
+    let stop = mirror.interrupt.clone();
+    let port = free_port();
+    tenant.redirect_uri(&format!("http://localhost:{port}/callback"));
+    let args = ["auth", "login", "--json", "--port", &port.to_string()];
+    let run = mirror
+        .live(&args, async |person| {
+            let link = link(person).await;
+            // A browser's spare connection, on which nothing is ever sent.
+            let idle = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            let page = visit(&tenant.approve_login(&link, "demo")).await;
+            assert!(page.contains("登录成功"), "{page}");
+            stop.cancel();
+            person.reads("authorization_complete").await;
+            drop(idle);
+        })
+        .await;
+    run.success();
+    assert_eq!(logged_in(&mirror), ["demo"]);
+}
+
 /// The app's secret is wrong, or there is no app: said before anybody opens a page.
 #[tokio::test(start_paused = true)]
 async fn without_a_good_app_no_page_is_opened() {
@@ -440,6 +466,96 @@ async fn the_wrong_person_is_not_stored() {
         })
         .await;
     run.success();
+    assert_eq!(logged_in(&mirror), ["demo"]);
+}
+
+/// Where a person's login is stored already, another grant of theirs is not given back:
+/// to the service it may be the same one.
+#[tokio::test(start_paused = true)]
+async fn a_grant_is_not_given_back_at_the_cost_of_a_stored_login() {
+    let tenant = tenant();
+    tenant.add_user("李雷", &format!("u-li-{CANARY}"));
+    let mirror = newcomer(&tenant);
+    let log_in = async |more: &[&str]| {
+        let args = [&PASTE[..], more].concat();
+        mirror
+            .live(&args, async |person| {
+                person.types(&tenant.approve_login(&link(person).await, "李雷"));
+            })
+            .await
+    };
+    log_in(&[]).await.success();
+    let run = log_in(&["--user", "demo"]).await.exits(4);
+    run.says(&["李雷", "nothing is stored", "not given back"]);
+    assert_eq!(tenant.calls("POST", "/oauth/v1/revoke"), 0);
+    // Nor where nobody can say whose it is.
+    tenant.fault(refuse(("GET", "/authen/v1/user_info"), 400, 20_005));
+    log_in(&[]).await.says(&["you agreed", "not given back"]);
+    tenant.calm();
+    assert_eq!(tenant.calls("POST", "/oauth/v1/revoke"), 0);
+    assert_eq!(logged_in(&mirror), ["李雷"]);
+}
+
+/// No room for a login: found out before anybody agrees.
+#[tokio::test(start_paused = true)]
+async fn nobody_agrees_to_what_cannot_be_stored() {
+    let tenant = tenant();
+    for (stored, in_the_way) in [(false, "home/profiles"), (true, "home/profiles/default/users")] {
+        let mirror = newcomer(&tenant);
+        std::fs::create_dir(mirror.folder().join("home")).unwrap();
+        if stored {
+            mirror.add_profile("default").await;
+        }
+        std::fs::write(mirror.folder().join(in_the_way), "a file").unwrap();
+        for flow in [&["--no-browser"][..], &["--device"], &["--device-code", "x"]] {
+            let run = mirror.run(&[&["auth", "login"], flow].concat()).await.exits(1);
+            assert!(run.out.is_empty(), "{}", run.out);
+            run.says(&["could not be stored", in_the_way, "FEISHU_MIRROR_HOME"]);
+        }
+    }
+    assert_eq!(tenant.calls(TOKEN.0, TOKEN.1), 0);
+}
+
+/// It fails at the last moment: the grant is given back, and no later login is in the way.
+#[tokio::test(start_paused = true)]
+async fn a_grant_that_cannot_be_stored_is_given_back() {
+    let tenant = tenant();
+    let mirror = newcomer(&tenant);
+    mirror.add_profile("default").await;
+    let users = mirror.folder().join("home/profiles/default/users");
+    let spoil = || {
+        let _ = std::fs::remove_dir_all(&users);
+        std::fs::write(&users, "a file").unwrap();
+    };
+    let run = mirror
+        .live(&PASTE, async |person| {
+            let back = tenant.approve_login(&link(person).await, "demo");
+            spoil();
+            person.types(&back);
+        })
+        .await
+        .exits(1);
+    run.says(&["you agreed", "could not be stored", "given back", "feishu-mirror auth login"]);
+    assert_eq!(tenant.calls("POST", "/oauth/v1/revoke"), 2);
+
+    // What the first step left is in the way: the login counts nevertheless.
+    std::fs::remove_file(&users).unwrap();
+    let args = ["auth", "login", "--device", "--no-wait", "--json"];
+    let first = mirror.run_for_secrets(&args, "").await.success().events().remove(0);
+    tenant.approve(text(&first["user_code"]), "demo");
+    let notes = mirror.folder().join("home/profiles/default/device");
+    let note = std::fs::read_dir(&notes).unwrap().next().unwrap().unwrap().path();
+    tenant.fault(Fault::new(
+        TOKEN.0,
+        TOKEN.1,
+        Effect::run(move || {
+            std::fs::remove_file(&note).unwrap();
+            std::fs::create_dir(&note).unwrap();
+        }),
+    ));
+    let second = ["auth", "login", "--json", "--device-code", text(&first["device_code"])];
+    let run = mirror.run_for_secrets(&second, "").await.success();
+    run.says(&["authorization_complete", "could not be removed"]);
     assert_eq!(logged_in(&mirror), ["demo"]);
 }
 

@@ -1,12 +1,15 @@
 //! Who is logged in: `auth status`, `check`, `token`, `users`, `logout`, and an app that
 //! is registered in the browser.
 
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use feishu_mirror::auth::profiles::{Profile, Profiles};
 use feishu_mirror::feishu::oauth::AppKey;
 use feishu_mirror::model::account::Domain;
 use feishu_mirror::sim::{APP_ID, APP_SECRET, CANARY, Effect, Fault, Tenant};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::{Mirror, tenant};
@@ -331,6 +334,76 @@ async fn logout_ends_the_grant_at_the_service() {
     assert_eq!(names(), Vec::<String>::new());
     tenant.calm();
     mirror.run(&["auth", "logout"]).await.success().says(&["nobody is logged in"]);
+}
+
+/// Another process renews between the listing and the end: what it got is ended, and while
+/// a login is being ended nobody renews it.
+#[tokio::test(start_paused = true)]
+async fn logout_ends_the_login_as_it_is_now() {
+    let tenant = two_users();
+    let mirror = with_logins(&tenant, &["demo", "李雷", "李雷"]);
+    let own = profile(&mirror);
+    let (demo, newer) = (own.login(Some("demo")).unwrap(), own.login(Some("李雷")).unwrap());
+    let (demo, newer) = (demo.unwrap(), newer.unwrap());
+    mirror.log_in("default", "李雷");
+    let lock = own.login_file(&demo.open_id).with_extension("lock");
+    let (renewed, held) = (newer.clone(), Arc::new(AtomicBool::new(false)));
+    let seen = held.clone();
+    let own = Mutex::new(own);
+    tenant.fault(
+        Fault::new(
+            REVOKE.0,
+            REVOKE.1,
+            Effect::run(move || {
+                let lock = std::fs::File::open(&lock).unwrap();
+                seen.store(lock.try_lock().is_err(), SeqCst);
+                own.lock().unwrap().store(&renewed).unwrap();
+            }),
+        )
+        .once(),
+    );
+    mirror.run(&["auth", "logout", "--all"]).await.success();
+    assert!(held.load(SeqCst), "demo's login is locked while it is being ended");
+    assert!(profile(&mirror).logins().unwrap().is_empty());
+    let mut env = Mirror::of(&tenant);
+    let token = newer.access_token.expose_secret().to_owned();
+    env.vars.insert("FEISHU_USER_ACCESS_TOKEN".to_owned(), token);
+    env.run(&["sync"]).await.exits(4);
+}
+
+/// Half-way: the grant has ended, the access token lives on, and that is what is said.
+#[tokio::test(start_paused = true)]
+async fn a_logout_that_ends_half_way_says_what_still_works() {
+    let tenant = two_users();
+    let mirror = with_logins(&tenant, &["demo"]);
+    let access = Fault::new(REVOKE.0, REVOKE.1, Effect::Unreachable);
+    tenant.fault(access.containing("token_type_hint=access_token"));
+    let run = mirror.run(&["auth", "logout"]).await.exits(1);
+    let run = run.says(&["demo", "no longer be renewed", "access token", "2026-03-01", "--force"]);
+    assert!(!run.err.contains("still logged in, here and at the service"), "{}", run.err);
+    assert_eq!(profile(&mirror).logins().unwrap().len(), 1);
+    tenant.calm();
+    mirror.run(&["auth", "logout"]).await.success();
+}
+
+/// One damaged file among several is named, and the others are shown and logged out.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_login_of_somebody_else_stops_nobody() {
+    let tenant = two_users();
+    let mirror = with_logins(&tenant, &["demo", "李雷"]);
+    let other = profile(&mirror).login(Some("李雷")).unwrap().unwrap().open_id;
+    let file = profile(&mirror).login_file(&other);
+    std::fs::write(&file, "{\"version\":1").unwrap();
+    let damaged = file.file_name().unwrap().to_str().unwrap();
+    mirror.run(&["auth", "status"]).await.success().says(&["demo"]);
+    tenant.root().docx("周报").text("一");
+    mirror.sync().await.success();
+    let list = ["profile", "list"];
+    mirror.run(&list).await.success().says(&["demo", "damaged", damaged]);
+    mirror.run(&["auth", "users"]).await.exits(1).says(&["demo", "damaged", damaged]);
+    let run = mirror.run(&["auth", "logout", "--all"]).await.exits(1);
+    run.says(&["logged out: demo", damaged, "auth login --profile default"]);
+    assert!(profile(&mirror).readable_logins().unwrap().0.is_empty());
 }
 
 /// What the service has ended itself can be logged out all the same.

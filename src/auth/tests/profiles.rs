@@ -246,3 +246,89 @@ fn of_two_logins_of_one_user_one_whole_one_stays() {
     });
     assert!(whole);
 }
+
+/// A newer program, or a crash, left another user's file as it is: that is not this
+/// user's trouble.
+#[test]
+fn somebody_elses_unreadable_login_stops_nobody() {
+    let home = Home::new();
+    let mut work = home.work();
+    work.store(&login("ou_2", "Han Meimei", 2)).unwrap();
+    fs::write(work.login_file("ou_2"), "{").unwrap();
+    let who = |name: Option<&str>| home.work().login(name).map(|it| it.unwrap().open_id);
+    for name in [None, Some("ou_1"), Some("Li Lei")] {
+        assert_eq!(who(name).unwrap(), "ou_1", "{name:?}");
+    }
+    // Who may be the one that cannot be read is not told to be logged out.
+    for name in ["ou_2", "Han Meimei"] {
+        assert!(matches!(who(Some(name)), Err(AuthError::Damaged { .. })), "{name}");
+    }
+    let (logins, unreadable) = home.work().readable_logins().unwrap();
+    assert_eq!((logins.len(), unreadable.len()), (1, 1));
+    assert!(home.work().logins().is_err());
+    // The default user's own file: nobody else takes the place.
+    work.set_default("ou_1").unwrap();
+    fs::write(work.login_file("ou_1"), "{").unwrap();
+    work.store(&login("ou_2", "Han Meimei", 2)).unwrap();
+    assert!(matches!(who(None), Err(AuthError::Damaged { .. })));
+}
+
+/// A profile on its way from one name to another is not taken for one that is gone.
+#[test]
+fn a_login_is_held_however_often_its_profile_is_renamed() {
+    let home = Home::new();
+    let work = home.work();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for _ in 0..150 {
+                home.profiles().rename("work", "job").unwrap();
+                home.profiles().rename("job", "work").unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        while !done.load(std::sync::atomic::Ordering::SeqCst) {
+            let held = work.hold_login("ou_1").unwrap().expect("it is there under some name");
+            assert!(held.read().unwrap().is_some());
+        }
+    });
+    home.profiles().remove("work").unwrap();
+    let before = home.files();
+    assert!(work.hold_login("ou_1").unwrap().is_none());
+    assert_eq!(home.files(), before, "and no lock is made for what is gone");
+}
+
+/// What the hint for a damaged `profile.json` promises, and those for the other files.
+#[test]
+fn a_damaged_file_is_replaced_as_its_hint_says() {
+    let home = Home::new();
+    let damage = |below: &str| {
+        let path = home.path().join(below);
+        fs::write(&path, "{").unwrap();
+        path
+    };
+    let file = damage("profiles/work/profile.json");
+    let hint = home.profiles().open("work").unwrap_err().hint().unwrap();
+    assert!(hint.contains("feishu-mirror profile add work --app-id"), "{hint}");
+    assert!(hint.contains("logins are still there"), "{hint}");
+    fs::remove_file(file).unwrap();
+    home.profiles().add("work", &app(), &Domain::feishu()).unwrap();
+    assert_eq!(home.stored("work"), Some(token(0)));
+
+    let file = damage("profiles/work/users/ou_1.json");
+    let hint = home.work().login(Some("ou_1")).unwrap_err().hint().unwrap();
+    let rm = format!("rm '{}'; feishu-mirror auth login --profile work", file.display());
+    assert!(hint.contains(&rm), "{hint}");
+
+    let file = damage("active.json");
+    let hint = home.profiles().active().unwrap_err().hint().unwrap();
+    assert!(hint.contains("feishu-mirror profile use NAME") && !hint.contains("log in"), "{hint}");
+    fs::remove_file(file).unwrap();
+    home.profiles().activate("work").unwrap();
+
+    let hint = AuthError::Taken("work".to_owned()).hint().unwrap();
+    assert!(hint.ends_with("feishu-mirror profile remove work"), "{hint}");
+    home.work().forget("ou_1").unwrap();
+    let hint = home.work().login(Some("Lucy")).unwrap_err().hint().unwrap();
+    assert!(hint.ends_with("feishu-mirror auth login --profile work"), "{hint}");
+}

@@ -16,7 +16,8 @@ use crate::auth::profiles::Profiles;
 use crate::auth::renew::StoredLogin;
 use crate::clock::Clock;
 use crate::feishu::oauth::{AppKey, Grant};
-use crate::feishu::{ApiError, Class};
+use crate::feishu::{ApiError, Class, TokenSource};
+use crate::model::account::Domain;
 
 /// The tokens have expired.
 const LATE: i64 = NOW + 7200;
@@ -256,7 +257,16 @@ async fn a_refusal_stands_for_a_minute_and_names_the_command() {
     let home = Home::new();
     let login = StoredLogin::open(&home.work(), "ou_1", Clock::from_tokio(at)).unwrap();
     let hint = wrong.token(&login).await.unwrap_err().hint.unwrap();
-    assert!(hint.contains("profile add work --app-id cli_1"), "{hint}");
+    assert!(hint.ends_with("profile add work --app-id cli_1"), "{hint}");
+
+    // The command is whole: without the domain it would be refused.
+    let wrong = Service::answering([Err(failing(Class::Login, Some(10_014), None))]);
+    let (folder, domain) = (tempfile::tempdir().unwrap(), Domain::lark());
+    let mut lark = Profiles::at(folder.path()).add("home", &super::app(), &domain).unwrap();
+    lark.store(&super::login("ou_1", "Li Lei", 0)).unwrap();
+    let login = StoredLogin::open(&lark, "ou_1", Clock::from_tokio(at)).unwrap();
+    let hint = wrong.token(&login).await.unwrap_err().hint.unwrap();
+    assert!(hint.ends_with("profile add home --app-id cli_1 --domain lark"), "{hint}");
 }
 
 #[tokio::test]
@@ -358,8 +368,61 @@ async fn a_renewal_given_up_before_its_reply_can_be_tried_again() {
     let (service, login) = (Service::default(), open(&home, LATE));
     let stuck = login.token_by(None, |_, _| std::future::pending::<Result<Grant, ApiError>>());
     tokio::time::timeout(Duration::from_millis(50), stuck).await.unwrap_err();
-    login.settle().await;
     assert_eq!(service.token(&login).await.unwrap(), token(1));
+}
+
+/// The program is ending: a renewal that began now would be killed before its reply is
+/// stored.
+#[tokio::test]
+async fn once_settled_nothing_is_renewed() {
+    let home = Home::new();
+    let service = Service::default();
+    let (due, late) = (open(&home, DUE), open(&home, LATE));
+    for login in [&due, &late] {
+        login.settle().await;
+    }
+    assert_eq!(service.token(&due).await.unwrap(), token(0), "the present one is good");
+    assert_eq!(service.token(&late).await.unwrap_err().class, Class::Transient);
+    assert_eq!(service.calls(), 0);
+}
+
+/// `watch` runs for months; the secret is replaced once in a while.
+#[tokio::test(start_paused = true)]
+async fn a_secret_replaced_meanwhile_is_used() {
+    let home = Home::new();
+    let at = jiff::Timestamp::from_second(LATE).unwrap();
+    // This one began with a secret of the environment.
+    let mut from_env = home.work();
+    from_env.app.secret = "from-env".into();
+    for (profile, first) in [(home.work(), format!("{CANARY}-app")), (from_env, "from-env".into())]
+    {
+        let login = StoredLogin::open(&profile, "ou_1", Clock::from_tokio(at)).unwrap();
+        let wrong = || failing(Class::Login, Some(20_002), None);
+        let refused = login.token_by(None, async |app, _| {
+            assert_eq!(bare(&app.secret), first);
+            Err(wrong())
+        });
+        refused.await.unwrap_err();
+        let newer = format!("{CANARY}-newer-than-{first}");
+        home.work().set_secret(&newer.as_str().into()).unwrap();
+        tokio::time::advance(Duration::from_secs(61)).await;
+        let got = login.token_by(None, async |app, _| {
+            assert_eq!(bare(&app.secret), newer);
+            Err(wrong())
+        });
+        got.await.unwrap_err();
+        home.work().set_secret(&super::app().secret).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_login_knows_its_profiles_name_of_today() {
+    let home = Home::new();
+    let (service, login) = (Service::default(), open(&home, LATE));
+    assert_eq!(login.profile().as_deref(), Some("work"));
+    home.profiles().rename("work", "job").unwrap();
+    service.token(&login).await.unwrap();
+    assert_eq!(login.profile().as_deref(), Some("job"));
 }
 
 /// The task `renew` of a child process: notes each call to the service.

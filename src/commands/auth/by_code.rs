@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::login::Way;
+use super::login::{Done, Way};
 use super::{command, keep};
 use crate::auth::browser;
 use crate::auth::code_flow::{Attempt, Callback, DEFAULT_PORT, PATH, PATIENCE};
@@ -27,8 +27,8 @@ const STRAYS: u32 = 3;
 /// The browser may take so long to start before the link is all there is.
 const BROWSER_START: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// Logs in.
-pub async fn run(way: &mut Way<'_>) -> Result<(), Problem> {
+/// Logs in. Where a browser came back, it waits for the page that says how it went.
+pub async fn run(way: &mut Way<'_>) -> Result<Done, Problem> {
     let port = way.args.port.unwrap_or(DEFAULT_PORT);
     // Taken before the link is shown: nobody is to agree for nothing.
     let loopback = if way.args.no_browser {
@@ -39,36 +39,29 @@ pub async fn run(way: &mut Way<'_>) -> Result<(), Problem> {
     let requested = way.ask.requested();
     let attempt = Arc::new(Attempt::new(&way.target.domain, &way.target.app.id, port, &requested));
     announce(way, &attempt);
-    let login = match loopback {
-        None => {
-            let code = pasted(way, &attempt).await?;
-            redeem(way, &attempt, &code).await?
-        }
-        Some(loopback) => {
-            let reader = attempt.clone();
-            let mut serving = loopback.serve(move |query| reader.read(query));
-            open_browser(way, &attempt).await;
-            let came = timeout(PATIENCE, answer(way, &mut serving)).await;
-            let done = match came {
-                Err(_) => Err(nothing_came(way, &attempt)),
-                Ok(Callback::Code(code)) => redeem(way, &attempt, &code).await,
-                Ok(Callback::Denied) => Err(denied(way)),
-                Ok(Callback::Refused(words)) => Err(refused(way, &words)),
-                Ok(Callback::WrongState | Callback::Incomplete) => {
-                    unreachable!("they are no answers")
-                }
-            };
-            let page = match &done {
-                Ok(login) => Page::Done { name: login.name.clone() },
-                Err(problem) if problem.message == DENIED => Page::Denied,
-                Err(problem) => Page::Failed(problem.message.clone()),
-            };
-            serving.finish(page).await;
-            done?
-        }
+    let Some(loopback) = loopback else {
+        let code = pasted(way, &attempt).await?;
+        let login = redeem(way, &attempt, &code).await?;
+        return Ok(Done { login, browser: None });
     };
-    keep::report(way.session, &way.ask, &login, &way.target.name, way.config.is_some());
-    Ok(())
+    let reader = attempt.clone();
+    let mut serving = loopback.serve(move |query| reader.read(query));
+    open_browser(way, &attempt).await;
+    let failed = |problem: Problem| (Page::Failed(problem.message.clone()), problem);
+    let done = match timeout(PATIENCE, answer(way, &mut serving)).await {
+        Err(_) => Err(failed(nothing_came(way, &attempt))),
+        Ok(Callback::Code(code)) => redeem(way, &attempt, &code).await.map_err(failed),
+        Ok(Callback::Denied) => Err((Page::Denied, denied(way))),
+        Ok(Callback::Refused(words)) => Err(failed(refused(way, &words))),
+        Ok(Callback::WrongState | Callback::Incomplete) => unreachable!("they are no answers"),
+    };
+    match done {
+        Ok(login) => Ok(Done { login, browser: Some(serving) }),
+        Err((page, problem)) => {
+            serving.finish(page).await;
+            Err(problem)
+        }
+    }
 }
 
 /// Shows the link, whatever else opens it.
@@ -218,10 +211,8 @@ async fn redeem(
     keep::store(way.session, way.config, &mut way.target, grant, way.args.default).await
 }
 
-const DENIED: &str = "you said no on the page; nobody was logged in";
-
 fn denied(way: &Way<'_>) -> Problem {
-    Problem::new(LOGIN, DENIED)
+    Problem::new(LOGIN, "you said no on the page; nobody was logged in")
         .hint(format!("to be asked again: {}", command(way.session, "auth login")))
 }
 

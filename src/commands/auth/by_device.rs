@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::ask::Ask;
-use super::login::Way;
+use super::login::{Done, Way};
 use super::{command, keep};
 use crate::auth::device_flow::{self, EXPIRES_IN, Ended, FirstStep, INTERVAL, Pace};
 use crate::commands::Session;
@@ -16,8 +16,8 @@ use crate::feishu::oauth::DeviceCode;
 use crate::ui::qr;
 use crate::ui::text::duration_ms;
 
-/// Begins, and waits unless it is not to.
-pub async fn run(way: &mut Way<'_>) -> Result<(), Problem> {
+/// Begins, and waits unless it is not to: `None` then.
+pub async fn run(way: &mut Way<'_>) -> Result<Option<Done>, Problem> {
     let client = way.nobody();
     let requested = way.ask.requested();
     let device = client
@@ -39,13 +39,14 @@ pub async fn run(way: &mut Way<'_>) -> Result<(), Problem> {
     }
     announce(way, &device);
     if way.args.no_wait {
-        return Ok(());
+        return Ok(None);
     }
-    wait(way, &device.device_code, Pace::new(device.interval), device.expires_in, false).await
+    let pace = Pace::new(device.interval);
+    wait(way, &device.device_code, pace, device.expires_in, false).await.map(Some)
 }
 
 /// Goes on where `--no-wait` stopped.
-pub async fn go_on(way: &mut Way<'_>) -> Result<(), Problem> {
+pub async fn go_on(way: &mut Way<'_>) -> Result<Done, Problem> {
     let code = way.args.device_code.as_deref().unwrap_or_default().trim();
     if code.is_empty() {
         return Err(Problem::new(crate::commands::exit::USAGE, "--device-code names no code"));
@@ -59,7 +60,7 @@ pub async fn go_on(way: &mut Way<'_>) -> Result<(), Problem> {
     if let Some(first) = found {
         let left = first.expires_at - way.session.clock.now_secs();
         let Ok(left @ 1..) = u64::try_from(left) else {
-            way.forget(code)?;
+            way.forget(code);
             return Err(expired(way.session));
         };
         if !named {
@@ -83,46 +84,44 @@ async fn wait(
     pace: Pace,
     length: Duration,
     at_once: bool,
-) -> Result<(), Problem> {
+) -> Result<Done, Problem> {
     let client = way.nobody();
     let ui = &way.session.ui;
     let app = way.target.app.clone();
     let poll = async || client.oauth().poll_device(&app, code).await;
     let trouble = |error: &crate::feishu::ApiError| ui.warn(&format!("{error}; still waiting"));
     let came = device_flow::wait(pace, length, at_once, poll, trouble).await;
-    // Whatever came, the code is spent.
-    if !matches!(came, Err(Ended::Failed(_))) {
-        way.forget(code.expose_secret())?;
-    }
-    let grant = match came {
-        Ok(grant) => grant,
-        Err(Ended::Denied) => {
-            return Err(Problem::new(LOGIN, "you said no on the page; nobody was logged in").hint(
-                format!("to be asked again: {}", command(way.session, "auth login --device")),
-            ));
+    let spent = !matches!(came, Err(Ended::Failed(_)));
+    let stored = match came {
+        Ok(grant) => {
+            keep::store(way.session, way.config, &mut way.target, grant, way.args.default).await
         }
-        Err(Ended::Expired(None)) => return Err(expired(way.session)),
+        Err(Ended::Denied) => Err(Problem::new(
+            LOGIN,
+            "you said no on the page; nobody was logged in",
+        )
+        .hint(format!("to be asked again: {}", command(way.session, "auth login --device")))),
+        Err(Ended::Expired(None)) => Err(expired(way.session)),
         Err(Ended::Expired(Some(error))) => {
             let problem = expired(way.session);
-            return Err(Problem {
-                message: format!("{}; last, {error}", problem.message),
-                ..problem
-            });
+            Err(Problem { message: format!("{}; last, {error}", problem.message), ..problem })
         }
-        Err(Ended::Failed(error)) => return Err(way.explain(error)),
+        Err(Ended::Failed(error)) => Err(way.explain(error)),
     };
-    let login =
-        keep::store(way.session, way.config, &mut way.target, grant, way.args.default).await?;
-    keep::report(way.session, &way.ask, &login, &way.target.name, way.config.is_some());
-    Ok(())
+    // Only now: the grant comes first.
+    if spent {
+        way.forget(code.expose_secret());
+    }
+    stored.map(|login| Done { login, browser: None })
 }
 
 impl Way<'_> {
-    /// Removes what `--no-wait` left.
-    fn forget(&self, code: &str) -> Result<(), Problem> {
-        match self.target.folder() {
-            Some(folder) => Ok(FirstStep::remove(folder, code)?),
-            None => Ok(()),
+    /// Removes what `--no-wait` left. Where that fails, a later first step does it.
+    fn forget(&self, code: &str) {
+        if let Some(folder) = self.target.folder()
+            && let Err(error) = FirstStep::remove(folder, code)
+        {
+            self.session.ui.note(&format!("what --no-wait left could not be removed: {error}"));
         }
     }
 }

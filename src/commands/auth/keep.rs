@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::ask::{Ask, Missing};
@@ -28,7 +28,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Finds out whose grant it is, and stores it.
 ///
 /// The grant is kept in memory until then: a login without a name could not be picked,
-/// listed or logged out. So a grant may be lost here, and the message says so.
+/// listed or logged out. One that is not stored is given back where that harms nobody,
+/// and the message says what became of it.
 pub async fn store(
     session: &Session,
     config: Option<&Config>,
@@ -37,38 +38,66 @@ pub async fn store(
     make_default: bool,
 ) -> Result<Login, Problem> {
     let now = session.clock.now_secs();
-    let user =
-        whose(session, config, target, &grant.access_token).await.map_err(|error| Problem {
-            hint: Some(format!(
-                "nothing is stored; log in again: {}",
+    let user = match whose(session, config, target, &grant.access_token).await {
+        Ok(user) => user,
+        Err(error) => {
+            let fate = give_back(session, config, target, &grant, None).await;
+            let code = Problem::from(error.clone()).code;
+            let message = format!("you agreed, but the service does not say who you are: {error}");
+            return Err(Problem::new(code, message).hint(format!(
+                "nothing is stored; {fate}; log in again: {}",
                 command(session, "auth login")
-            )),
-            ..Problem::new(
-                Problem::from(error.clone()).code,
-                format!("you agreed, but the service does not say who you are: {error}"),
-            )
-        })?;
+            )));
+        }
+    };
     if let Some(who) = &session.global.user
         && *who != user.open_id
         && *who != user.name
     {
-        give_back(session, config, target, &grant).await;
+        let fate = give_back(session, config, target, &grant, Some(&user.open_id)).await;
         return Err(Problem::new(
             LOGIN,
             format!("--user wants {who:?}, but {} ({}) agreed", user.name, user.open_id),
         )
-        .hint(
-            "nothing is stored. Switch the account on the page and log in again, or leave --user \
-             out",
-        ));
+        .hint(format!(
+            "nothing is stored; {fate}. Switch the account on the page and log in again, or leave \
+             --user out"
+        )));
     }
-    let login = Login::new(user, grant, now);
+    let login = Login::new(user, grant.clone(), now);
+    let Err(problem) = put(session, target, &login, make_default) else { return Ok(login) };
+    if is_stored(target, &login) {
+        session.ui.warn(&format!("not everything could be stored: {problem}"));
+        return Ok(login);
+    }
+    let fate = give_back(session, config, target, &grant, Some(&login.open_id)).await;
+    let first = problem.hint.map_or(String::new(), |hint| format!("{hint}\n"));
+    let message = format!("you agreed, but the login could not be stored: {}", problem.message);
+    Err(Problem::new(problem.code, message).hint(format!(
+        "{first}{fate}; once it can be stored, log in again: {}",
+        command(session, "auth login")
+    )))
+}
+
+fn put(
+    session: &Session,
+    target: &mut Target,
+    login: &Login,
+    make_default: bool,
+) -> Result<(), Problem> {
     let profile = target.settle(session)?;
-    profile.store(&login)?;
+    profile.store(login)?;
     if make_default {
         profile.set_default(&login.open_id)?;
     }
-    Ok(login)
+    Ok(())
+}
+
+/// True where just this login is on disk, whatever failed after that.
+fn is_stored(target: &Target, login: &Login) -> bool {
+    let found = target.profile().map(|profile| profile.login(Some(&login.open_id)));
+    matches!(found, Some(Ok(Some(found)))
+        if found.access_token.expose_secret() == login.access_token.expose_secret())
 }
 
 async fn whose(
@@ -94,13 +123,37 @@ async fn whose(
     }
 }
 
-/// Ends a grant that nobody wants. Whether that works changes nothing for the user.
-async fn give_back(session: &Session, config: Option<&Config>, target: &Target, grant: &Grant) {
-    let client = target.client(session, config, Credentials::Nobody);
-    if let Some(token) = &grant.refresh_token {
-        let _ = client.oauth().revoke(&target.app, token, TokenKind::Refresh).await;
+/// Ends a grant that is not kept, and says what became of it. Not where a login of the
+/// same person (`None`: nobody knows whose it is) is stored here: grants of one person to
+/// one app may be one to the service, and ending the new one would end the stored one.
+async fn give_back(
+    session: &Session,
+    config: Option<&Config>,
+    target: &Target,
+    grant: &Grant,
+    open_id: Option<&str>,
+) -> String {
+    if target.has_login(open_id) {
+        let whose = if open_id.is_some() { "this person's login" } else { "a login" };
+        return format!(
+            "the new tokens were not given back, since that might end {whose} that is stored \
+             here; they end by themselves"
+        );
     }
-    let _ = client.oauth().revoke(&target.app, &grant.access_token, TokenKind::Access).await;
+    let client = target.client(session, config, Credentials::Nobody);
+    let end =
+        async |token: &SecretString, kind| client.oauth().revoke(&target.app, token, kind).await;
+    // Both are tried, whatever becomes of the first.
+    let refresh = match &grant.refresh_token {
+        Some(token) => end(token, TokenKind::Refresh).await,
+        None => Ok(()),
+    };
+    match refresh.and(end(&grant.access_token, TokenKind::Access).await) {
+        Ok(()) => "the new tokens were given back".to_owned(),
+        Err(error) => format!(
+            "the new tokens could not be given back ({error}); unused, they end by themselves"
+        ),
+    }
 }
 
 /// Says how it went: `authorization_complete`, or lines for people.

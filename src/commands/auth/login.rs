@@ -2,7 +2,10 @@
 
 use super::ask::Ask;
 use super::target::Target;
-use super::{by_code, by_device};
+use super::{by_code, by_device, keep};
+use crate::auth::loopback::Serving;
+use crate::auth::page::Page;
+use crate::auth::profiles::add_command;
 use crate::cli::accounts::Login as Args;
 use crate::commands::exit::{DONE, INTERRUPTED, LOGIN, Problem};
 use crate::commands::{Session, account};
@@ -24,22 +27,43 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     let target = Target::find(session, config.as_ref())?;
     let ask = Ask::new(args, config.as_ref())?;
     let mut way = Way { session, args, config: config.as_ref(), target, ask };
-    tokio::select! {
-        // What is stored is stored in one step, which this cannot cut in two.
+    let done = tokio::select! {
+        // What is stored is stored in one step, which this cannot cut in two, and with
+        // which `log_in` ends.
         () = session.interrupt.cancelled() => {
-            Err(Problem::new(INTERRUPTED, "interrupted; nobody was logged in"))
+            return Err(Problem::new(INTERRUPTED, "interrupted; nobody was logged in"));
         }
-        done = way.log_in() => done.map(|()| DONE),
+        done = way.log_in() => done?,
+    };
+    let Some(Done { login, browser }) = done else { return Ok(DONE) };
+    keep::report(session, &way.ask, &login, &way.target.name, way.config.is_some());
+    if let Some(browser) = browser {
+        browser.finish(Page::Done { name: login.name }).await;
     }
+    Ok(DONE)
+}
+
+/// Somebody is logged in, and stored.
+pub struct Done {
+    pub login: crate::auth::logins::Login,
+    /// A browser that waits to hear of it.
+    pub browser: Option<Serving>,
 }
 
 impl Way<'_> {
-    async fn log_in(&mut self) -> Result<(), Problem> {
+    /// `None` where it is to be gone on with (`--no-wait`).
+    async fn log_in(&mut self) -> Result<Option<Done>, Problem> {
         if self.args.device_code.is_some() {
-            return by_device::go_on(self).await;
+            self.target.try_room()?;
+            return by_device::go_on(self).await.map(Some);
         }
         self.fit().await?;
-        if self.args.device { by_device::run(self).await } else { by_code::run(self).await }
+        self.target.try_room()?;
+        if self.args.device {
+            by_device::run(self).await
+        } else {
+            by_code::run(self).await.map(Some)
+        }
     }
 
     /// Asks the app for its scopes: what it does not have would spoil the login. This also
@@ -77,31 +101,16 @@ impl Way<'_> {
     /// A refusal, with the command that helps here. What most codes mean and ask for is
     /// the client's table's business.
     pub fn explain(&self, error: ApiError) -> Problem {
-        // The device flow says it by the status alone (RFC 6749, 5.2: `invalid_client`).
-        let wrong_app = match error.code {
-            Some(code) => WRONG_APP.contains(&code),
-            None => error.status == Some(401),
-        };
-        if !wrong_app {
+        if !error.blames_app() {
             return Problem::from(error);
         }
         let (name, id, domain) = (&self.target.name, &self.target.app.id, &self.target.domain);
-        let on = match domain.name() {
-            "feishu" => String::new(),
-            "lark" => " --domain lark".to_owned(),
-            _ => format!(" --domain {},{}", domain.open, domain.accounts),
-        };
         Problem::new(LOGIN, error.message).hint(format!(
             "copy app id and app secret from the developer console under Credentials & Basic \
              Info (凭证与基础信息), and compare the domain ({}). The right secret is stored by: \
-             feishu-mirror profile add {name} --app-id {id}{on}; one in FEISHU_APP_SECRET comes \
-             before it",
-            domain.name()
+             {}; one in FEISHU_APP_SECRET comes before it",
+            domain.name(),
+            add_command(name, id, domain)
         ))
     }
 }
-
-/// App id and secret do not fit together, or the app is not there (docs:
-/// authentication-management/access-token/tenant_access_token_internal,
-/// get-user-access-token).
-const WRONG_APP: [i64; 8] = [10_003, 10_012, 10_013, 10_014, 10_015, 10_016, 20_002, 99_991_543];

@@ -76,8 +76,12 @@ async fn verify(
     profile: &Profile,
     login: &Login,
 ) -> Result<Verified, Problem> {
-    let source = StoredLogin::open(profile, &login.open_id, session.clock.clone())?;
-    let credentials = Credentials::Login(Arc::new(source));
+    let ui = session.ui.clone();
+    let source = StoredLogin::open(profile, &login.open_id, session.clock.clone())?
+        .telling(move |what| ui.warn(what));
+    let source = Arc::new(source);
+    session.keep(source.clone());
+    let credentials = Credentials::Login(source);
     let client = account::client(session, config, &profile.domain, credentials, Some(0));
     Ok(match client.get_user_info().await {
         Ok(user) if user.open_id == login.open_id => Verified::Yes,

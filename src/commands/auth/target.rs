@@ -100,7 +100,36 @@ impl Target {
         Ok(self.profile.insert(profile))
     }
 
-    /// The profile's folder, also before it is made.
+    /// Makes sure that a login could be stored, before anybody is asked to agree to one.
+    pub fn try_room(&self) -> Result<(), Problem> {
+        let room = match &self.profile {
+            Some(profile) => profile.try_room(),
+            None => self.profiles.try_room(),
+        };
+        room.map_err(|error| {
+            let Problem { code, message, hint } = Problem::from(error);
+            Problem::new(code, format!("a login could not be stored: {message}")).hint(
+                hint.unwrap_or_else(|| {
+                    "nobody was asked to agree: free some space, or make the folder writable, or \
+                     set FEISHU_MIRROR_HOME to another one, then run again"
+                        .to_owned()
+                }),
+            )
+        })
+    }
+
+    /// True where a login of this app and this person (`None`: of anybody) is stored, or
+    /// that cannot be found out.
+    pub fn has_login(&self, open_id: Option<&str>) -> bool {
+        self.profiles.has_login(&self.app.id, open_id).unwrap_or(true)
+    }
+
+    /// The profile, where it is made already.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.profile.as_ref()
+    }
+
+    /// Its folder.
     pub fn folder(&self) -> Option<&std::path::Path> {
         self.profile.as_ref().map(|profile| profile.folder.as_path())
     }

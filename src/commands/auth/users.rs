@@ -6,7 +6,7 @@ use super::{command, profile, stamp};
 use crate::auth::logins::{Health, Login};
 use crate::auth::profiles::Profile;
 use crate::cli::accounts::Users as Args;
-use crate::commands::exit::{DONE, Problem};
+use crate::commands::exit::{DONE, FAILED, Problem};
 use crate::commands::{Session, account};
 use crate::ui::text::{columns, escaped, minute};
 
@@ -25,7 +25,8 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
         let name = escaped(&login.name);
         ui.note(&format!("{name} ({}) is the default user now", login.open_id));
     }
-    let logins = found.as_ref().map(Profile::logins).transpose()?.unwrap_or_default();
+    let all = found.as_ref().map(Profile::readable_logins).transpose()?;
+    let (logins, unreadable) = all.unwrap_or_default();
     let default = found.as_ref().and_then(|profile| profile.default_user.clone());
     let now = session.clock.now_secs();
     if ui.is_json() {
@@ -42,15 +43,18 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
                 "grant_ends_at": stamp(login.grant_ends_at()),
             }));
         }
-    } else if logins.is_empty() {
+    } else if logins.is_empty() && unreadable.is_empty() {
         ui.note(&format!(
             "nobody is logged in to profile {name:?}; log in: {}",
             command(session, "auth login")
         ));
     } else {
-        ui.result(table(&logins, default.as_deref(), now).trim_end());
+        ui.raw(table(&logins, default.as_deref(), now).as_bytes());
     }
-    Ok(DONE)
+    for error in &unreadable {
+        ui.error(&error.to_string(), error.hint().as_deref());
+    }
+    Ok(if unreadable.is_empty() { DONE } else { FAILED })
 }
 
 fn table(logins: &[Login], default: Option<&str>, now: i64) -> String {

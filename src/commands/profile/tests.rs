@@ -169,6 +169,8 @@ async fn a_missing_secret_says_how_to_hand_it_in() {
     other.run("add work --app-id cli_1").await.exits(64).says(&["another app", "-stdin"]);
     let desk = Desk::new();
     desk.run("add work --app-id cli_1").await.exits(64).says(&["--app-secret-stdin"]);
+    let lark = desk.run("add work --app-id cli_1 --domain lark").await.exits(64);
+    lark.says(&["profile add work --app-id cli_1 --domain lark --app-secret-stdin"]);
     let empty = desk.run("add work --app-id cli_1 --app-secret-stdin").await;
     empty.exits(64).says(&["stdin is empty", "凭证与基础信息"]);
     desk.run("add wo/rk --app-id cli_1").await.exits(64).says(&["wo/rk", "letters"]);
@@ -311,7 +313,7 @@ async fn remove_asks_first_and_names_the_logins() {
     for answer in ["", "\n", "no\n", "yess\n"] {
         desk = Desk { terminal: true, input: answer, ..desk };
         let ran = desk.run("remove work").await.exits(1).says(&["[y/N]", "nothing was removed"]);
-        assert!(ran.err.contains("auth logout --all"), "{}", ran.err);
+        assert!(ran.err.contains("auth logout --all --profile work"), "{}", ran.err);
         assert_eq!(desk.profiles().names().unwrap(), ["work"]);
     }
     desk = Desk { input: "Y\n", ..desk };

@@ -16,6 +16,10 @@ use crate::feishu::transport::Inner;
 const USUAL_LIFE_SECS: i64 = 7200;
 const USUAL_INTERVAL_SECS: i64 = 5;
 
+/// No code is believed to be good for longer: the services say minutes (client:
+/// larksuite/cli `internal/auth/device_flow.go`), and somebody sits there.
+const MAX_SECS: u64 = 3600;
+
 /// No reply of a login is longer.
 const MAX_REPLY_BYTES: usize = 1 << 20;
 
@@ -103,7 +107,7 @@ pub(super) fn device_code(
     let lives = number(reply, "expires_in").or_else(|| number(reply, "expire_in"));
     let secs = |given: Option<i64>, usual| {
         let secs = given.filter(|secs| *secs > 0).unwrap_or(usual);
-        Duration::from_secs(secs.unsigned_abs())
+        Duration::from_secs(secs.unsigned_abs().min(MAX_SECS))
     };
     Ok(DeviceCode {
         device_code: code.into(),
