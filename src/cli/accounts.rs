@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use crate::config::values;
 
@@ -252,12 +252,13 @@ Examples:
   feishu-mirror profile add work --app-id cli_a1b2 --app-secret-stdin --use < secret.txt
   feishu-mirror profile add abroad --app-id cli_c3d4 --domain lark
   feishu-mirror profile add mine --create-app")]
+#[command(group = ArgGroup::new("app").required(true).args(["app_id", "create_app"]))]
 pub struct ProfileAdd {
     /// The profile's name: letters, digits, - and _
     #[arg(value_name = "NAME", value_parser = values::profile)]
     pub name: String,
     /// App ID from the developer console (cli_…); without an app there: --create-app
-    #[arg(long, value_name = "ID", required_unless_present = "create_app")]
+    #[arg(long, value_name = "ID")]
     pub app_id: Option<String>,
     /// Read the app secret from stdin
     #[arg(long)]
@@ -269,7 +270,7 @@ pub struct ProfileAdd {
     #[arg(long = "use")]
     pub activate: bool,
     /// Register a new app in the browser instead of naming one
-    #[arg(long, conflicts_with_all = ["app_id", "app_secret_stdin"])]
+    #[arg(long, conflicts_with = "app_secret_stdin")]
     pub create_app: bool,
 }
 
