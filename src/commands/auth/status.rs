@@ -108,14 +108,25 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
 
 /// Nobody is logged in: no error, since an app needs no login.
 fn nobody(session: &Session, config: Option<&Config>, name: &str, profile: Option<&Profile>) -> u8 {
+    let (what, way) = super::nobody(session, name, profile);
     let runs = match whose::next_run(session, config) {
         Ok(Account { credentials: Credentials::User(_), .. }) => {
             format!("runs use the token in {TOKEN}, which nobody can renew")
         }
+        Ok(_) if session.vars.get(TOKEN).is_some_and(|text| !text.trim().is_empty()) => {
+            format!("runs use the app's identity, not the token in {TOKEN}")
+        }
         Ok(_) => "runs use the app's identity".to_owned(),
+        // What is missing is said anyway.
+        Err(problem) if problem.message.contains(&what) => {
+            let until = match profile {
+                Some(_) => "until somebody logs in",
+                None => "until there is a credential",
+            };
+            format!("runs end with exit {} {until}", problem.code)
+        }
         Err(problem) => format!("runs end with exit {}: {}", problem.code, problem.message),
     };
-    let (what, way) = super::nobody(session, name, profile);
     if session.ui.is_json() {
         let note = format!("{what}; {runs}; {way}");
         session.ui.json(&json!({ "logged_in": false, "identity": "app", "note": note }));
@@ -152,9 +163,9 @@ fn of_runs(session: &Session, config: Option<&Config>, login: &Login) -> Option<
         Ok(_) => None,
         Err(problem) => {
             let hint = problem.hint.as_deref().map(whose::step).unwrap_or_default();
-            let hint: String = hint.lines().map(|line| format!("; {line}")).collect();
+            let hint = hint.replace('\n', "; ");
             let (code, message) = (problem.code, problem.message);
-            Some(format!("runs end with exit {code}: {message}{hint}"))
+            Some(format!("runs end with exit {code}: {message}. {hint}").trim_end().to_owned())
         }
     }
 }

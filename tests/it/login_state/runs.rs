@@ -71,7 +71,8 @@ async fn the_configs_identity_holds_for_all() {
     mirror.run(&["auth", "token"]).await.exits(4).says(&["feishu-mirror auth login"]);
     mirror.sync().await.exits(4);
     let human = mirror.run(&["auth", "status"]).await.success();
-    assert!(human.out.starts_with("not logged in: runs end with exit 4"), "{}", human.out);
+    let head = "not logged in: runs end with exit 4 until somebody logs in\n";
+    assert!(human.out.starts_with(head), "{}", human.out);
     let status = one(&mirror, &["auth", "status"]).await;
     assert_eq!((&status["logged_in"], &status["identity"]), (&json!(false), &json!("app")));
     let note = status["note"].as_str().unwrap();
@@ -108,6 +109,9 @@ async fn a_token_in_the_environment_is_said_once() {
 
     mirror.log_in("default", "demo");
     assert!(note(&mirror).await.contains("runs use the token in"));
+    mirror.run(&["auth", "logout"]).await.success();
+    set_identity(&mirror, "app");
+    assert!(note(&mirror).await.contains("the app's identity, not the token in"));
 }
 
 /// A profile that is not there is not one without a user.
