@@ -425,6 +425,9 @@ mod tests {
             ("sync --max-calls 0", "0"),
             ("ls --color sometimes", "always"),
             ("completions tcsh", "bash"),
+            ("profile add work", "--app-id <ID>|--create-app"),
+            ("profile add work --app-id cli_1 --create-app", "cannot be used with"),
+            ("profile add 工作 --create-app", "a to z"),
         ];
         for (line, want) in cases {
             let error = parsed(line).unwrap_err().to_string();

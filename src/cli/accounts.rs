@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use crate::config::values;
 
@@ -59,6 +59,7 @@ Examples:
   feishu-mirror auth login --device --no-wait --json
   feishu-mirror auth login --device-code CODE     go on with what --no-wait printed
   feishu-mirror auth login --domain drive,wiki --recommend
+  feishu-mirror auth login --default              runs use this user from now on
   feishu-mirror auth login --scope 'docs:document:export'")]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub struct Login {
@@ -93,7 +94,7 @@ pub struct Login {
     /// Go on with the code that --no-wait printed
     #[arg(long, value_name = "CODE")]
     pub device_code: Option<String>,
-    /// Make this user the profile's default one
+    /// Make this user the profile's default one, whom runs without --user use
     #[arg(long)]
     pub default: bool,
 }
@@ -117,7 +118,8 @@ pub struct Status {
 /// `auth check`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit codes: 0 all are granted; 4 some are missing, or nobody is logged in.
+Exit codes: 0 all are granted; 4 some are missing, or nobody is logged in. Without --scope and
+without a config, what `auth login` asks for there is checked.
 
 Examples:
   feishu-mirror auth check                        what mirror.toml needs
@@ -135,7 +137,7 @@ pub enum As {
     User,
     /// The app's
     App,
-    /// A user's if one is logged in, else the app's
+    /// Whosever a run would be
     #[default]
     Auto,
 }
@@ -146,10 +148,14 @@ pub enum As {
 A user's token is renewed first where it is due. It is a secret: whoever has it reads what it may
 read, for up to two hours. With --json also whose it is (user or app) and, where known, its end.
 
+With --as auto it is the token that a run would use: of the identity in mirror.toml, or of the one
+that the mirror was made with; else a user's if one is logged in, and the app's if not.
+
 Examples:
-  TOKEN=$(feishu-mirror auth token --as user)")]
+  TOKEN=$(feishu-mirror auth token --as user)
+  feishu-mirror auth token --as app --json")]
 pub struct Token {
-    /// Whose: user, app, auto
+    /// Whose: user, app, or auto (as a run)
     #[arg(long = "as", value_name = "WHO", default_value = "auto", hide_possible_values = true)]
     pub whose: As,
 }
@@ -181,7 +187,8 @@ The default user, marked by a star, is the one that runs use without --user.
 
 Examples:
   feishu-mirror auth users
-  feishu-mirror auth users --default 王芳")]
+  feishu-mirror auth users --default 王芳
+  feishu-mirror auth users --profile work --json")]
 pub struct Users {
     /// Make this user (name or open id) the default one
     #[arg(long, value_name = "USER")]
@@ -192,7 +199,7 @@ pub struct Users {
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
 A profile holds an app (id, secret, feishu or lark) and the users who logged in to it. Which one
-counts: --profile, FEISHU_MIRROR_PROFILE, profile in mirror.toml, the active one, \"default\".
+counts: --profile, FEISHU_MIRROR_PROFILE, profile in mirror.toml, the active one, default.
 
 Examples:
   feishu-mirror profile add work --app-id cli_a1b2 --use
@@ -204,16 +211,30 @@ pub enum Profile {
     /// Store an app under a name
     Add(ProfileAdd),
     /// List the profiles; the active one has a star
+    #[command(after_help = LIST)]
     List,
     /// Print the name of the profile that counts here, and why
+    #[command(after_help = CURRENT)]
     Current,
-    /// Make a profile the active one; \"-\" goes back
+    /// Make a profile the active one; - goes back
     Use(ProfileName),
     /// Give a profile another name
     Rename(ProfileRename),
     /// Remove a profile with its logins
     Remove(ProfileRemove),
 }
+
+const LIST: &str = "\
+Columns: a star at the active one, name, app id, feishu or lark, users.
+
+Examples:
+  feishu-mirror profile list
+  feishu-mirror profile list --json";
+
+const CURRENT: &str = "\
+Examples:
+  feishu-mirror profile current
+  feishu-mirror profile current -C ~/feishu/mirror.toml    what that mirror uses";
 
 /// `profile add`.
 #[derive(Debug, Args)]
@@ -222,13 +243,22 @@ The secret is read from --app-secret-stdin, from FEISHU_APP_SECRET, or asked for
 argument, where other users of the machine could read it.
 
 --create-app shows a link and a code; whoever opens it and agrees has a new app, whose id and secret
-are stored without being printed.")]
+are stored without being printed.
+
+A profile of that name and app keeps its logins; its secret is replaced.
+
+Examples:
+  feishu-mirror profile add work --app-id cli_a1b2
+  feishu-mirror profile add work --app-id cli_a1b2 --app-secret-stdin --use < secret.txt
+  feishu-mirror profile add abroad --app-id cli_c3d4 --domain lark
+  feishu-mirror profile add mine --create-app")]
+#[command(group = ArgGroup::new("app").required(true).args(["app_id", "create_app"]))]
 pub struct ProfileAdd {
-    /// Its name
+    /// The profile's name: letters, digits, - and _
     #[arg(value_name = "NAME", value_parser = values::profile)]
     pub name: String,
-    /// App ID from the developer console (cli_…)
-    #[arg(long, value_name = "ID", required_unless_present = "create_app")]
+    /// App ID from the developer console (cli_…); without an app there: --create-app
+    #[arg(long, value_name = "ID")]
     pub app_id: Option<String>,
     /// Read the app secret from stdin
     #[arg(long)]
@@ -240,22 +270,32 @@ pub struct ProfileAdd {
     #[arg(long = "use")]
     pub activate: bool,
     /// Register a new app in the browser instead of naming one
-    #[arg(long, conflicts_with_all = ["app_id", "app_secret_stdin"])]
+    #[arg(long, conflicts_with = "app_secret_stdin")]
     pub create_app: bool,
 }
 
 /// A profile.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  feishu-mirror profile use work
+  feishu-mirror profile use -             back to the one before")]
 pub struct ProfileName {
-    /// Its name
+    /// The profile's name, or - for the one that was active before
     #[arg(value_name = "NAME", allow_hyphen_values = true)]
     pub name: String,
 }
 
 /// `profile rename`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Its logins stay, and it stays the active one if it was. A mirror.toml that names it (profile in
+[account]) is not changed.
+
+Examples:
+  feishu-mirror profile rename default work")]
 pub struct ProfileRename {
-    /// Its name
+    /// The profile's present name
     #[arg(value_name = "OLD")]
     pub from: String,
     /// Its new name
@@ -265,8 +305,16 @@ pub struct ProfileRename {
 
 /// `profile remove`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The app's secret and the logins are removed here; the mirrored files stay. To end the logins at the
+service too, log out first.
+
+Examples:
+  feishu-mirror auth logout --all --profile work
+  feishu-mirror profile remove work
+  feishu-mirror profile remove work --yes")]
 pub struct ProfileRemove {
-    /// Its name
+    /// The profile's name
     #[arg(value_name = "NAME")]
     pub name: String,
     /// Do not ask
@@ -281,6 +329,7 @@ Exit codes: 0 nothing failed (warnings are allowed); 1 something did.
 
 Examples:
   feishu-mirror doctor
+  feishu-mirror doctor --user 王芳
   feishu-mirror doctor --only scopes,user_token
   feishu-mirror doctor --offline --json")]
 pub struct Doctor {
@@ -295,7 +344,9 @@ pub struct Doctor {
 /// `api`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints the service's own reply. The same quotas and retries as sync.
+Prints the service's own reply. The same quotas and retries as sync, and with --as auto the same
+identity: that in mirror.toml, or the one that the mirror was made with; else a user's if one is
+logged in, and the app's if not.
 
 Examples:
   feishu-mirror api GET /drive/v1/files --query folder_token=fldcn… --page-all
@@ -315,7 +366,7 @@ pub struct Api {
     /// A JSON body: text, @FILE, or - for stdin
     #[arg(long, value_name = "JSON")]
     pub data: Option<String>,
-    /// Whose identity: user, app, auto
+    /// Whose identity: user, app, or auto (as a run)
     #[arg(long = "as", value_name = "WHO", default_value = "auto", hide_possible_values = true)]
     pub whose: As,
     /// Fetch all pages of a listing

@@ -9,12 +9,14 @@ mod output;
 
 use std::path::PathBuf;
 
-use super::exit::{DONE, Problem, USAGE};
+use super::auth::whose;
+use super::exit::{DONE, FAILED, LOGIN, Problem, USAGE};
 use super::{Session, account};
 use crate::cli::accounts::{Api, As};
-use crate::config::Identity;
+use crate::commands::account::Account;
+use crate::config::Config;
 use crate::feishu::raw::{RawCall, RawError, RawReply};
-use crate::feishu::{Body, Client};
+use crate::feishu::{Body, Client, Credentials};
 
 /// Runs it.
 pub async fn run(session: &Session, args: &Api) -> Result<u8, Problem> {
@@ -23,21 +25,33 @@ pub async fn run(session: &Session, args: &Api) -> Result<u8, Problem> {
         std::io::read_to_string(&mut *input)
     })?;
     let config = account::maybe_config(session)?;
-    let whose = match args.whose {
-        As::User => Identity::User,
-        As::App => Identity::App,
-        As::Auto => Identity::Auto,
-    };
-    let account = account::resolve(session, config.as_ref(), whose)?;
+    let account = whose::resolve(session, config.as_ref(), args.whose)?;
     let call = wanted.call(&account.domain)?;
+    let other = other(session, config.as_ref(), &account);
     let client =
         account::client(session, config.as_ref(), &account.domain, account.credentials, None);
-    let run = Run { session, target: Target::of(session, args), client, call };
+    let run = Run { session, target: Target::of(session, args), client, call, other };
     tokio::select! {
         biased;
         () = session.interrupt.cancelled() => Err(Problem::interrupted()),
         done = run.go(args.page_all) => done,
     }
+}
+
+/// The identity that is not used but would be at hand, where the one in use is not
+/// what a call takes.
+fn other(session: &Session, config: Option<&Config>, account: &Account) -> Option<As> {
+    let other = match account.credentials {
+        Credentials::App { .. } => As::User,
+        // A token that nobody can renew may be merely over.
+        Credentials::Login(_) => As::App,
+        Credentials::Nobody | Credentials::User(_) => return None,
+    };
+    let mut session = session.clone();
+    if other == As::App {
+        session.global.user = None;
+    }
+    whose::resolve(&session, config, other).is_ok().then_some(other)
 }
 
 /// Where the reply goes.
@@ -64,10 +78,16 @@ struct Run<'a> {
     target: Target,
     client: Client,
     call: RawCall,
+    /// Another identity that `--as` could name.
+    other: Option<As>,
 }
 
 impl Run<'_> {
     async fn go(&self, page_all: bool) -> Result<u8, Problem> {
+        if let Target::File(path) = &self.target {
+            // Before a call whose reply could not be kept.
+            output::needs_folder(path)?;
+        }
         let reply = if page_all {
             let whole = self.client.raw_all(&self.call).await;
             whole.map(|value| RawReply::Json(value.to_string()))
@@ -86,7 +106,20 @@ impl Run<'_> {
         if let Some(reply) = error.reply.filter(|_| self.session.ui.is_json()) {
             self.session.ui.json(&reply);
         }
-        Problem::from(error.error)
+        // A token that was just handed out, or renewed, is refused for its kind.
+        let wrong_kind = error.error.code.is_some() && !whose::is_wrong_app(&error.error);
+        let problem = Problem::from(error.error);
+        match self.other {
+            Some(As::User) if problem.code == LOGIN && wrong_kind => {
+                Problem { code: FAILED, ..problem }
+                    .hint("this call takes a user's token: --as user")
+            }
+            Some(As::App) if problem.message.contains("does not take a user's token") => {
+                Problem { code: FAILED, ..problem }
+                    .hint("this call takes the app's token: --as app")
+            }
+            _ => problem,
+        }
     }
 
     fn json(&self, text: &str) -> Result<(), Problem> {

@@ -48,7 +48,7 @@ pub fn profile(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!(
-        "{text:?} cannot name a profile: 1 to 64 letters (A to Z), digits, \"-\" and \"_\" can"
+        "{text:?} cannot name a profile: 1 to 64 letters (a to z, A to Z), digits, \"-\" and \"_\" can"
     ))
 }
 

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use unicode_width::UnicodeWidthStr;
+
 /// A remote name made safe to print: control characters, line separators and marks
 /// that turn the reading direction become visible escapes.
 ///
@@ -83,12 +85,13 @@ pub fn minute(secs: i64) -> String {
     )
 }
 
-/// Rows of cells, each column as wide as its widest cell; `right` columns are aligned
-/// to the right, the last column is never padded.
+/// Rows of cells, each column as wide as its widest cell on a terminal, where a Chinese
+/// character takes two places; `right` columns are aligned to the right, the last column
+/// is never padded.
 pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
     let wide = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max()
     };
     let widths: Vec<usize> = (0..wide).map(|column| width(column).unwrap_or(0)).collect();
     let mut out = String::new();
@@ -98,7 +101,7 @@ pub fn columns(rows: &[Vec<String>], right: &[usize]) -> String {
             if column > 0 {
                 out.push_str("  ");
             }
-            let pad = widths[column].saturating_sub(cell.chars().count());
+            let pad = widths[column].saturating_sub(cell.width());
             if right.contains(&column) {
                 let _ = write!(out, "{:pad$}{cell}", "");
             } else if column + 1 == row.len() {
@@ -152,5 +155,9 @@ mod tests {
             vec!["10 KiB".to_owned(), "sheet".to_owned(), "b c".to_owned()],
         ];
         assert_eq!(columns(&rows, &[0]), "   1 B  docx   a\n10 KiB  sheet  b c\n");
+        let rows = [["王芳", "a"], ["demo", "b"], ["é", "c"]];
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.map(str::to_owned).into()).collect();
+        assert_eq!(columns(&rows, &[]), "王芳  a\ndemo  b\né     c\n");
+        assert_eq!(columns(&rows, &[0]), "王芳  a\ndemo  b\n   é  c\n");
     }
 }

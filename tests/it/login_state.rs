@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Mirror, tenant};
 
+mod runs;
+
 const DAY: Duration = Duration::from_secs(86_400);
 const REVOKE: (&str, &str) = ("POST", "/oauth/v1/revoke");
 
@@ -125,6 +127,8 @@ async fn status_through_the_life_of_a_login() {
         (&json!("healthy"), &json!(false))
     );
     assert!(status["note"].as_str().unwrap().contains("renews"));
+    let human = mirror.run(&["auth", "status"]).await.success();
+    assert!(human.out.contains("renews") && !human.err.contains("warning"), "{}", human.err);
     assert_eq!(tenant.refreshes(), 0, "without --verify nothing is called");
 
     tenant.jump(8 * DAY);
@@ -134,7 +138,9 @@ async fn status_through_the_life_of_a_login() {
         (&json!("expired"), &json!("needs_relogin"))
     );
     assert_eq!(status["refresh_token_valid"], false);
-    assert!(status["note"].as_str().unwrap().contains("feishu-mirror auth login"));
+    let note = status["note"].as_str().unwrap();
+    assert!(note.contains("feishu-mirror auth login"));
+    assert_eq!(note.matches("log in again").count(), 1, "{note}");
 }
 
 /// `--verify` asks the service, renewing what is due.
@@ -153,6 +159,32 @@ async fn verify_asks_the_service() {
     let status = one(&mirror, &["auth", "status", "--verify"]).await;
     assert_eq!((&status["logged_in"], &status["verified"]), (&json!(true), &json!(false)));
     assert!(!status["verify_error"].as_str().unwrap().is_empty());
+    // By time the token is good, and yet somebody has to log in.
+    assert_eq!(
+        (&status["token_status"], &status["health"]),
+        (&json!("valid"), &json!("needs_relogin"))
+    );
+    let note = status["note"].as_str().unwrap();
+    assert_eq!(note.matches("feishu-mirror auth login --profile default").count(), 1, "{note}");
+    let human = mirror.run(&["auth", "status", "--verify"]).await.success();
+    assert!(human.out.lines().next().unwrap().ends_with("log in again"), "{}", human.out);
+    human.says(&["not verified:", "feishu-mirror auth login --profile default"]);
+}
+
+/// What does not end a login is not called its end.
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_not_the_logins_does_not_end_it() {
+    let tenant = tenant();
+    let mirror = with_logins(&tenant, &["demo"]);
+    tenant.fault(Fault::new("GET", "/authen/v1/user_info", Effect::Unreachable));
+    let status = one(&mirror, &["auth", "status", "--verify"]).await;
+    assert_eq!((&status["verified"], &status["health"]), (&json!(false), &json!("healthy")));
+    tenant.calm();
+    tenant.jump(DAY);
+    tenant.reset_secret(&format!("another-{CANARY}"));
+    let status = one(&mirror, &["auth", "status", "--verify"]).await;
+    assert_eq!((&status["verified"], &status["health"]), (&json!(false), &json!("healthy")));
+    assert!(status["note"].as_str().unwrap().contains("profile add default"), "{status}");
 }
 
 /// The end of a year is announced two weeks before.
@@ -221,6 +253,13 @@ async fn check_tells_granted_from_missing() {
     let nobody = check(&["--scope", "a:b"], 4).await;
     assert_eq!(nobody["error"], "not_logged_in");
     mirror.run(&["auth", "check", "--scope", "a:b"]).await.exits(4).says(&["no user is logged in"]);
+    // What `auth login` asks for by itself needs no list; also where there is no config.
+    let plain = check(&[], 4).await;
+    assert_eq!(plain["suggestion"], "feishu-mirror auth login");
+    std::fs::remove_file(mirror.folder().join("mirror.toml")).unwrap();
+    let default = check(&[], 4).await;
+    assert_eq!(default["missing"], plain["missing"], "as a config by `init` would have it");
+    mirror.run(&["auth", "check"]).await.exits(4).says(&["feishu-mirror init"]);
     assert_eq!(tenant.calls("GET", "/authen/v1/user_info"), 0);
 }
 
@@ -302,7 +341,12 @@ async fn users_are_listed_and_one_is_the_default() {
     let run = mirror.run(&["auth", "users", "--default", "nobody"]).await;
     run.exits(4).says(&["nobody", "demo", "李雷"]);
     let empty = with_logins(&tenant, &[]);
-    empty.run(&["auth", "users"]).await.success().says(&["nobody is logged in"]);
+    empty.run(&["auth", "users"]).await.success().says(&["no user is logged in", "auth login"]);
+    let named = mirror.run(&["auth", "users", "--user", "demo", "--json"]).await.success();
+    assert_eq!((named.events().len(), &named.events()[0]["name"]), (1, &json!("demo")));
+    for mirror in [&mirror, &empty, &Mirror::of(&tenant)] {
+        mirror.run(&["auth", "users", "--user", "nobody"]).await.exits(4).says(&["nobody"]);
+    }
 }
 
 /// A logout ends the grant at the service, then here.

@@ -92,6 +92,22 @@ enum To {
     Through(File),
 }
 
+/// Refuses a file in a folder that is not there.
+///
+/// # Errors
+/// Exit 1, with the folder and how to make it.
+pub fn needs_folder(path: &Path) -> Result<(), Problem> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    match fs::metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = folder.display();
+            Err(Problem::failed(format!("there is no folder {folder} to write into"))
+                .hint(format!("make it first: mkdir -p '{folder}'")))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl NewFile {
     /// Begins one. Nothing is at `path` before [`Self::finish`], or what was there.
     ///
@@ -127,7 +143,10 @@ impl NewFile {
                     // As any new file; the umask takes its part.
                     builder.permissions(fs::Permissions::from_mode(0o666));
                 }
-                let file = builder.tempfile_in(folder).map_err(fail)?;
+                // The error's own words name a file that nobody asked for.
+                let file = builder
+                    .tempfile_in(folder)
+                    .map_err(|error| fail(io::Error::from(error.kind())))?;
                 if let Some(meta) = old {
                     file.as_file().set_permissions(meta.permissions()).map_err(fail)?;
                 }
@@ -206,6 +225,14 @@ mod tests {
         assert_eq!(file.finish().unwrap(), 5);
         assert_eq!(fs::read_to_string(&path).unwrap(), "newer");
         assert_eq!(NewFile::beside(folder.path()).err().unwrap().code, USAGE);
+
+        let missing = folder.path().join("none");
+        assert!(needs_folder(&path).is_ok() && needs_folder(&missing).is_ok());
+        let problem = needs_folder(&missing.join("x")).unwrap_err();
+        assert!(problem.message.contains(&missing.display().to_string()), "{problem}");
+        assert!(problem.hint.unwrap().contains("mkdir"));
+        let problem = NewFile::beside(&missing.join("x")).err().unwrap();
+        assert!(!problem.message.contains(".feishu-mirror-"), "{problem}");
     }
 
     #[cfg(unix)]

@@ -86,7 +86,7 @@ async fn api(tenant: &Tenant, folder: &Path, terminal: bool, words: &[&str]) -> 
         let wanted = input::Wanted::parse(&args, folder, || Ok(String::new()))?;
         let call = wanted.call(&Domain::feishu())?;
         let target = Target::of(&session, &args);
-        Run { session: &session, target, client, call }.go(args.page_all).await
+        Run { session: &session, target, client, call, other: None }.go(args.page_all).await
     };
     let result = result.await;
     let out = out.0.lock().unwrap().clone();

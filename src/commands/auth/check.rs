@@ -1,5 +1,8 @@
 //! `auth check`: were these scopes granted? Makes no call.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde_json::{Map, Value, json};
 
 use super::{command, profile};
@@ -8,6 +11,7 @@ use crate::auth::scopes::{self, Need};
 use crate::cli::accounts::Check as Args;
 use crate::commands::exit::{DONE, LOGIN, Problem, USAGE};
 use crate::commands::{Session, account};
+use crate::config::{Config, EXAMPLE};
 use crate::ui::Tone;
 
 /// A scope, and others that do as well.
@@ -32,13 +36,16 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
             .into_iter()
             .map(|scope| Wanted { scope, need: None })
             .collect(),
-        (None, Some(config)) => scopes::of_config(config)
-            .into_iter()
-            .map(|need| Wanted { scope: need.scope.to_owned(), need: Some(need) })
-            .collect(),
+        (None, Some(config)) => of_config(config),
         (None, None) => {
-            return Err(Problem::new(USAGE, "there is no config that says which scopes to check")
-                .hint("name them: feishu-mirror auth check --scope \"drive:file:download\""));
+            // As `auth login` asks for them.
+            session.ui.note(
+                "there is no config here; checked is what one as `feishu-mirror init` writes it \
+                 needs",
+            );
+            let config = Config::parse(EXAMPLE, Path::new("/mirror.toml"), &BTreeMap::new())
+                .expect("the example config is tested to be right");
+            of_config(&config)
         }
     };
     let login = match profile(session, config.as_ref())?.1 {
@@ -51,7 +58,7 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
         None => None,
     };
     let answer = check(&wanted, login.as_ref(), session.clock.now_secs());
-    let suggestion = answer.suggestion(session);
+    let suggestion = answer.suggestion(session, args.scope.is_some());
     let ui = &session.ui;
     if ui.is_json() {
         ui.json(&answer.object(suggestion.as_deref()));
@@ -73,6 +80,13 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
         }
     }
     Ok(if answer.is_ok() { DONE } else { LOGIN })
+}
+
+fn of_config(config: &Config) -> Vec<Wanted> {
+    scopes::of_config(config)
+        .into_iter()
+        .map(|need| Wanted { scope: need.scope.to_owned(), need: Some(need) })
+        .collect()
 }
 
 fn check(wanted: &[Wanted], login: Option<&Login>, now: i64) -> Answer {
@@ -97,9 +111,13 @@ impl Answer {
         self.error.is_none() && self.missing.is_empty()
     }
 
-    fn suggestion(&self, session: &Session) -> Option<String> {
+    /// `named`: the scopes are not those that `auth login` asks for by itself.
+    fn suggestion(&self, session: &Session, named: bool) -> Option<String> {
         if self.is_ok() {
             return None;
+        }
+        if self.error.is_some() && !named {
+            return Some(command(session, "auth login"));
         }
         let scopes = self.missing.join(" ");
         let login = command(session, &format!("auth login --scope \"{scopes}\""));

@@ -1,8 +1,8 @@
 //! `auth`: who is logged in.
 //!
 //! `login` logs a user in: `ask` says for which scopes, `by_code` and `by_device` get the
-//! grant, `keep` stores it and says what it is good for. The other files are a command
-//! each.
+//! grant, `keep` stores it and says what it is good for. `whose` says who a run would be.
+//! The other files are a command each.
 
 mod ask;
 mod by_code;
@@ -15,6 +15,7 @@ mod status;
 mod target;
 mod token;
 mod users;
+pub mod whose;
 
 use super::exit::Problem;
 use super::{Session, account};
@@ -63,6 +64,35 @@ fn command(session: &Session, words: &str) -> String {
         line = format!("{line} --config '{}'", config.display());
     }
     line
+}
+
+/// How to log in again to a profile, named whether it is the active one or not.
+fn again(session: &Session, profile: &str) -> String {
+    let mut session = session.clone();
+    session.global.profile = Some(profile.to_owned());
+    command(&session, "auth login")
+}
+
+/// That nobody is logged in, and the way there, in two parts.
+fn nobody(session: &Session, name: &str, found: Option<&Profile>) -> (String, String) {
+    let login = command(session, "auth login");
+    let set = |name| session.vars.get(name).is_some_and(|text| !text.trim().is_empty());
+    let by_login = set("FEISHU_APP_ID") && set("FEISHU_APP_SECRET");
+    match found {
+        Some(_) => {
+            (format!("no user is logged in to profile {name:?}"), format!("log in: {login}"))
+        }
+        None if by_login => (
+            format!("there is no profile {name:?} yet"),
+            format!("logging in makes it, for the app in FEISHU_APP_ID: {login}"),
+        ),
+        None => (
+            format!("there is no profile {name:?}"),
+            format!(
+                "make it: feishu-mirror profile add {name} --app-id cli_…, then log in: {login}"
+            ),
+        ),
+    }
 }
 
 /// A moment as the JSON contract has it: RFC 3339, UTC.

@@ -3,21 +3,15 @@
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::stamp;
-use crate::cli::accounts::{As, Token as Args};
+use super::{stamp, whose};
+use crate::cli::accounts::Token as Args;
 use crate::commands::exit::{DONE, Problem};
 use crate::commands::{Session, account};
-use crate::config::Identity;
 
 /// Runs it.
 pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     let config = account::maybe_config(session)?;
-    let want = match args.whose {
-        As::User => Identity::User,
-        As::App => Identity::App,
-        As::Auto => Identity::Auto,
-    };
-    let account = account::resolve(session, config.as_ref(), want)?;
+    let account = whose::resolve(session, config.as_ref(), args.whose)?;
     let credentials = account.credentials.clone();
     let client = account::client(session, config.as_ref(), &account.domain, credentials, Some(0));
     let token = client.access_token().await?;

@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::{command, profile, stamp};
+use super::{nobody, profile, stamp};
 use crate::auth::logins::{Health, Login};
-use crate::auth::profiles::Profile;
 use crate::cli::accounts::Users as Args;
-use crate::commands::exit::{DONE, FAILED, Problem};
+use crate::commands::exit::{DONE, FAILED, LOGIN, Problem};
 use crate::commands::{Session, account};
 use crate::ui::text::{columns, escaped, minute};
 
@@ -25,8 +24,16 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
         let name = escaped(&login.name);
         ui.note(&format!("{name} ({}) is the default user now", login.open_id));
     }
-    let all = found.as_ref().map(Profile::readable_logins).transpose()?;
-    let (logins, unreadable) = all.unwrap_or_default();
+    let (logins, unreadable) = match (&found, &session.global.user) {
+        (Some(profile), None) => profile.readable_logins()?,
+        // Of several, the one who is named, who has to be there as everywhere.
+        (Some(profile), Some(who)) => (profile.login(Some(who))?.into_iter().collect(), Vec::new()),
+        (None, None) => Default::default(),
+        (None, Some(who)) => {
+            let (what, way) = nobody(session, &name, None);
+            return Err(Problem::new(LOGIN, format!("{what}, and so no user {who:?}")).hint(way));
+        }
+    };
     let default = found.as_ref().and_then(|profile| profile.default_user.clone());
     let now = session.clock.now_secs();
     if ui.is_json() {
@@ -44,10 +51,8 @@ pub fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
             }));
         }
     } else if logins.is_empty() && unreadable.is_empty() {
-        ui.note(&format!(
-            "nobody is logged in to profile {name:?}; log in: {}",
-            command(session, "auth login")
-        ));
+        let (what, way) = nobody(session, &name, found.as_ref());
+        ui.note(&format!("{what}; {way}"));
     } else {
         ui.raw(table(&logins, default.as_deref(), now).as_bytes());
     }

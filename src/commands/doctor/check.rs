@@ -90,7 +90,8 @@ impl Check {
         }
     }
 
-    /// One line with a mark, further lines of the message below it, then the hint.
+    /// One line with a mark, further lines of the message below it, then the hint, whose
+    /// first line has an arrow and the others stand below it.
     pub fn print(&self, ui: &Ui) {
         let (mark, tone) = match self.status {
             Status::Pass => ("✓", Tone::Good),
@@ -102,8 +103,9 @@ impl Check {
         let name = format!("{:<17}", self.name);
         let message = escaped_lines(&self.message).replace('\n', "\n    ");
         ui.result(&format!("{} {name}  {message}", ui.paint(tone, mark)));
-        for line in self.hint.iter().flat_map(|hint| hint.lines()) {
-            ui.result(&ui.paint(Tone::Dim, &format!("    → {}", escaped_lines(line))));
+        for (at, line) in self.hint.iter().flat_map(|hint| hint.lines()).enumerate() {
+            let arrow = if at == 0 { "→" } else { " " };
+            ui.result(&ui.paint(Tone::Dim, &format!("    {arrow} {}", escaped_lines(line))));
         }
     }
 }

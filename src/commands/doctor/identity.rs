@@ -2,6 +2,7 @@
 
 use crate::auth::logins::{Health, Login, WARN_SECS};
 use crate::commands::account::Account;
+use crate::commands::auth::whose;
 use crate::commands::exit::Problem;
 use crate::feishu::{ApiError, AppScope, Class, Credentials, UserInfo};
 use crate::ui::text::{escaped, minute};
@@ -39,9 +40,7 @@ pub fn credentials(account: &Result<Account, Problem>, heard: &Heard) -> Finding
 fn accepted(account: &Result<Account, Problem>, heard: &Heard) -> Finding {
     let account = match account {
         Ok(account) => account,
-        Err(problem) => {
-            return Finding::fail(&problem.message).maybe_hint(problem.hint.clone());
-        }
+        Err(problem) => return unusable(problem),
     };
     let from = match &account.profile {
         Some(profile) => format!(" of profile {:?}", profile.name),
@@ -61,6 +60,16 @@ fn accepted(account: &Result<Account, Problem>, heard: &Heard) -> Finding {
     match &heard.scopes {
         None => Finding::pass(format!("{who}; the service was not asked")),
         Some(Ok(_)) => Finding::pass(format!("{who}; id and secret are accepted")),
+        Some(Err(error)) if whose::is_wrong_app(error) => {
+            let hint = match &account.profile {
+                Some(profile) => whose::store_secret(&profile.name, &app.id, &account.domain),
+                None => "compare FEISHU_APP_ID and FEISHU_APP_SECRET with Credentials & Basic \
+                         Info (凭证与基础信息) in the developer console, and the domain (feishu \
+                         or lark)"
+                    .to_owned(),
+            };
+            Finding::fail(format!("{who}: the app is not accepted: {error}")).hint(hint)
+        }
         Some(Err(error)) if matches!(error.class, Class::Login) => {
             let message = format!("{who}: the app is not accepted: {error}");
             Finding::fail(message).hint(error.hint.clone().unwrap_or_else(|| {
@@ -75,6 +84,28 @@ fn accepted(account: &Result<Account, Problem>, heard: &Heard) -> Finding {
         }
         Some(Err(error)) => Finding::warn(format!("{who}; that could not be checked: {error}"))
             .maybe_hint(error.hint.clone()),
+    }
+}
+
+/// There is no usable account; a hint says what to do, and no more.
+pub fn unusable(problem: &Problem) -> Finding {
+    let hint = problem.hint.as_deref().map(|hint| whose::step(hint).to_owned());
+    Finding::fail(&problem.message).maybe_hint(hint)
+}
+
+/// A user is logged in, but calls are made by the app. `left`: what was made by the app
+/// and how to make it the user's, where nobody asked for that.
+pub fn idle(login: &Login, left: Option<(&str, &str)>) -> Finding {
+    let name = escaped(&login.name);
+    match left {
+        None => Finding::skip(format!(
+            "calls are made by the app itself: identity = \"app\" in the config; {name}'s login \
+             is not used"
+        )),
+        Some((what, step)) => {
+            Finding::warn(format!("{what}: {name}'s login has no effect, and no run renews it"))
+                .hint(step)
+        }
     }
 }
 
@@ -140,6 +171,10 @@ fn stored(
     if let Some(Err(error)) = heard
         && error.class == Class::Login
     {
+        if whose::is_wrong_app(error) {
+            return Finding::fail(format!("{name}'s login cannot be renewed: {error}"))
+                .maybe_hint(error.hint.clone());
+        }
         return Finding::fail(format!("{name}'s login is no longer accepted: {error}"))
             .hint(again(profile));
     }

@@ -21,13 +21,14 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::Session;
 use super::account::{self, Account};
+use super::auth::whose;
 use super::exit::{self, Problem};
-use super::{Session, identity as resolved};
 use crate::auth::logins::Login;
 use crate::auth::scopes as table;
 use crate::cli::accounts::Doctor;
-use crate::config::{Config, ConfigError, Identity};
+use crate::config::{Config, ConfigError};
 use crate::feishu::network::Network;
 use crate::feishu::{ApiError, Class, Client, Credentials, HttpSend};
 use crate::model::account::Domain;
@@ -111,6 +112,10 @@ struct Patient {
     access: Vec<Access>,
     /// The stored login after the calls, which may have renewed it.
     login: Option<Login>,
+    /// A stored login that is not used: calls are the app's.
+    idle: Option<Login>,
+    /// Nobody asked for `credentials`, so that what is wrong with them is told elsewhere.
+    unasked: bool,
 }
 
 impl Patient {
@@ -119,10 +124,8 @@ impl Patient {
         let config = Config::load(named, &session.vars, &session.cwd);
         let usable = config.as_ref().ok();
         let account = match &config {
-            Ok(config) => Some(resolved::resolve(session, config)),
-            Err(ConfigError::NotFound { .. }) => {
-                Some(account::resolve(session, None, Identity::Auto))
-            }
+            Ok(config) => Some(whose::next_run(session, Some(config))),
+            Err(ConfigError::NotFound { .. }) => Some(whose::next_run(session, None)),
             Err(_) => None,
         };
         let domain = match (&account, usable) {
@@ -139,6 +142,8 @@ impl Patient {
             heard: Heard::default(),
             access: Vec::new(),
             login: None,
+            idle: None,
+            unasked: !wanted.contains(&"credentials"),
             config,
         };
         if !offline && patient.account.is_some() {
@@ -146,6 +151,12 @@ impl Patient {
         }
         patient.login =
             stored_login(session, patient.config.as_ref().ok(), patient.account.as_ref());
+        if let Some(Ok(account)) = &patient.account
+            && !account.is_user()
+        {
+            let idle = account.profile.as_ref().and_then(|profile| profile.login(None).ok());
+            patient.idle = idle.flatten();
+        }
         patient
     }
 
@@ -228,7 +239,13 @@ impl Patient {
             },
             "user_token" => match &self.account {
                 None => Finding::skip(NO_CONFIG),
+                Some(Err(problem)) if self.login.is_none() && self.unasked => {
+                    identity::unusable(problem)
+                }
                 Some(account) => {
+                    if let Some(login) = &self.idle {
+                        return identity::idle(login, whose::left_to_the_app(config.ok()));
+                    }
                     identity::user_token(account, self.login.as_ref(), &self.heard, now_secs)
                 }
             },
@@ -287,10 +304,15 @@ impl Patient {
         if matches!(self.open, Some(Err(_))) {
             return Finding::skip(UNREACHED);
         }
-        if let Some(error) = self.refused() {
-            return Finding::skip(format!("not looked at: {error}"));
-        }
         let as_user = account.is_user();
+        if let Some(error) = self.refused() {
+            let what = if as_user { "the user's token" } else { "the app" };
+            return Finding::skip(if self.unasked {
+                format!("not looked at: {error}")
+            } else {
+                format!("not looked at: {what} is not accepted")
+            });
+        }
         let login = self.login.as_ref().or(account.login.as_ref());
         let profile = account.profile.as_ref().map(|profile| profile.name.as_str());
         let app = account.app.as_ref().map_or("", |app| app.id.as_str());

@@ -1,6 +1,7 @@
 //! `doctor`: each check made to pass, warn and fail, as far as each can; what it says of
 //! a refused call; and that it changes nothing and shows no secret.
 
+mod identity;
 mod scopes;
 
 use std::collections::BTreeMap;

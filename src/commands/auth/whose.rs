@@ -1,0 +1,86 @@
+//! Who a run would be, for the commands that are no run: the same decision, so that `auth
+//! status`, `auth token`, `api` and `doctor` never contradict `sync`.
+
+use crate::cli::accounts::As;
+use crate::commands::account::Account;
+use crate::commands::exit::{LOGIN, Problem, USAGE};
+use crate::commands::{Session, account, identity};
+use crate::config::{Config, Identity};
+use crate::feishu::ApiError;
+use crate::model::account::Domain;
+use crate::store::Store;
+
+/// App id and secret do not fit together, or the app is not there (docs:
+/// authentication-management/access-token/tenant_access_token_internal,
+/// get-user-access-token).
+const WRONG_APP: [i64; 8] = [10_003, 10_012, 10_013, 10_014, 10_015, 10_016, 20_002, 99_991_543];
+
+/// Whose the next run would be; without a config, by what is stored and set alone.
+///
+/// # Errors
+/// As the run: 4 without a usable credential, 1 where the mirror is another identity's.
+pub fn next_run(session: &Session, config: Option<&Config>) -> Result<Account, Problem> {
+    match config {
+        Some(config) => identity::resolve(session, config),
+        None => account::resolve(session, None, Identity::Auto),
+    }
+}
+
+/// Whose calls `--as` asks for; `auto` is whoever a run would be.
+///
+/// # Errors
+/// As [`next_run`], saying also that `--as` decides.
+pub fn resolve(session: &Session, config: Option<&Config>, whose: As) -> Result<Account, Problem> {
+    match whose {
+        As::User => account::resolve(session, config, Identity::User),
+        As::App => account::resolve(session, config, Identity::App),
+        As::Auto => next_run(session, config).map_err(|problem| {
+            if matches!(problem.code, LOGIN | USAGE) {
+                return problem;
+            }
+            let hint = problem.hint.as_deref().map(step).unwrap_or_default();
+            let hint = format!("say whose it is to be: --as user or --as app\n{hint}");
+            problem.hint(hint.trim_end())
+        }),
+    }
+}
+
+/// What a user's login does not do, though it is there: the mirror was made by the app
+/// and stays the app's, and `identity = "auto"` leaves it so.
+pub fn left_to_the_app(config: Option<&Config>) -> Option<(&'static str, &'static str)> {
+    let config = config.filter(|config| config.identity == Identity::Auto)?;
+    // A run at work holds the manifest; then nothing is said.
+    let recorded = Store::account(&config.state).ok()??;
+    recorded.user.is_none().then_some((
+        "this mirror was made by the app",
+        "to make it this user's: feishu-mirror sync --accept-identity-change",
+    ))
+}
+
+/// True where the service does not take app id and secret together.
+pub fn is_wrong_app(error: &ApiError) -> bool {
+    match error.code {
+        Some(code) => WRONG_APP.contains(&code),
+        None => error.status == Some(401) && error.endpoint.contains("oauth"),
+    }
+}
+
+/// How an app's present secret is stored in a profile.
+pub fn store_secret(profile: &str, app_id: &str, domain: &Domain) -> String {
+    let on = match domain.name() {
+        "feishu" => String::new(),
+        "lark" => " --domain lark".to_owned(),
+        _ => format!(" --domain {},{}", domain.open, domain.accounts),
+    };
+    format!(
+        "copy app id and app secret from the developer console under Credentials & Basic Info \
+         (凭证与基础信息), and compare the domain ({}). The right secret is stored by: \
+         feishu-mirror profile add {profile} --app-id {app_id}{on}",
+        domain.name()
+    )
+}
+
+/// A hint as a step to take: what a run says first, that it changed nothing, is no step.
+pub fn step(hint: &str) -> &str {
+    hint.strip_prefix("nothing was changed. ").unwrap_or(hint)
+}
