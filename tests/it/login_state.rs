@@ -377,7 +377,7 @@ async fn logout_ends_the_grant_at_the_service() {
     run.says(&["logged out: 李雷", "could not be told"]);
     assert_eq!(names(), Vec::<String>::new());
     tenant.calm();
-    mirror.run(&["auth", "logout"]).await.success().says(&["nobody is logged in"]);
+    mirror.run(&["auth", "logout"]).await.success().says(&["no user is logged in"]);
 }
 
 /// Another process renews between the listing and the end: what it got is ended, and while

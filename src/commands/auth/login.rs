@@ -28,6 +28,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     let ask = Ask::new(args, config.as_ref())?;
     let mut way = Way { session, args, config: config.as_ref(), target, ask };
     let done = tokio::select! {
+        biased;
         // What is stored is stored in one step, which this cannot cut in two, and with
         // which `log_in` ends.
         () = session.interrupt.cancelled() => {

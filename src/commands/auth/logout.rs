@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{command, profile};
+use super::{command, nobody, profile};
 use crate::auth::HeldLogin;
 use crate::auth::logins::Login;
 use crate::auth::profiles::Profile;
@@ -21,14 +21,14 @@ const DEAD: [i64; 5] = [20026, 20037, 20064, 20066, 20073];
 pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
     let config = account::maybe_config(session)?;
     let (name, found) = profile(session, config.as_ref())?;
-    let Some(mut profile) = found else { return Ok(nobody(session, &name)) };
+    let Some(mut profile) = found else { return Ok(nothing_to_end(session, &name, None)) };
     let (logins, unreadable) = if args.all {
         profile.readable_logins()?
     } else {
         (profile.login(session.global.user.as_deref())?.into_iter().collect(), Vec::new())
     };
     if logins.is_empty() && unreadable.is_empty() {
-        return Ok(nobody(session, &name));
+        return Ok(nothing_to_end(session, &name, Some(&profile)));
     }
     let domain = profile.domain.clone();
     let client = account::client(session, config.as_ref(), &domain, Credentials::Nobody, Some(0));
@@ -113,8 +113,9 @@ fn unless_dead(told: Result<(), ApiError>) -> Result<(), ApiError> {
     }
 }
 
-fn nobody(session: &Session, profile: &str) -> u8 {
-    session.ui.note(&format!("nobody is logged in to profile {profile:?}"));
+fn nothing_to_end(session: &Session, name: &str, found: Option<&Profile>) -> u8 {
+    let (what, _) = nobody(session, name, found);
+    session.ui.note(&what);
     DONE
 }
 

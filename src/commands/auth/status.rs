@@ -162,7 +162,7 @@ fn of_runs(session: &Session, config: Option<&Config>, login: &Login) -> Option<
         }
         Ok(_) => None,
         Err(problem) => {
-            let hint = problem.hint.as_deref().map(whose::step).unwrap_or_default();
+            let hint = problem.hint.as_deref().unwrap_or_default();
             let hint = hint.replace('\n', "; ");
             let (code, message) = (problem.code, problem.message);
             Some(format!("runs end with exit {code}: {message}. {hint}").trim_end().to_owned())

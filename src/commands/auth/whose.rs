@@ -38,7 +38,7 @@ pub fn resolve(session: &Session, config: Option<&Config>, whose: As) -> Result<
             if matches!(problem.code, LOGIN | USAGE) {
                 return problem;
             }
-            let hint = problem.hint.as_deref().map(step).unwrap_or_default();
+            let hint = problem.hint.as_deref().unwrap_or_default();
             let hint = format!("say whose it is to be: --as user or --as app\n{hint}");
             problem.hint(hint.trim_end())
         }),
@@ -78,9 +78,4 @@ pub fn store_secret(profile: &str, app_id: &str, domain: &Domain) -> String {
          feishu-mirror profile add {profile} --app-id {app_id}{on}",
         domain.name()
     )
-}
-
-/// A hint as a step to take: what a run says first, that it changed nothing, is no step.
-pub fn step(hint: &str) -> &str {
-    hint.strip_prefix("nothing was changed. ").unwrap_or(hint)
 }

@@ -89,8 +89,7 @@ fn accepted(account: &Result<Account, Problem>, heard: &Heard) -> Finding {
 
 /// There is no usable account; a hint says what to do, and no more.
 pub fn unusable(problem: &Problem) -> Finding {
-    let hint = problem.hint.as_deref().map(|hint| whose::step(hint).to_owned());
-    Finding::fail(&problem.message).maybe_hint(hint)
+    Finding::fail(&problem.message).maybe_hint(problem.hint.clone())
 }
 
 /// A user is logged in, but calls are made by the app. `left`: what was made by the app

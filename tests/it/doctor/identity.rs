@@ -48,7 +48,7 @@ async fn a_users_mirror_and_the_app() {
     holds(only(&mirror, "credentials").await, "credentials", "fail", &words);
 
     let run = mirror.run(&["doctor"]).await.exits(1);
-    assert!(run.out.contains("→ Use the identity from before"), "{}", run.out);
+    assert!(run.out.contains("→ use the identity from before"), "{}", run.out);
 }
 
 /// A user who is not there is no pass of the check that was asked for.
