@@ -207,7 +207,7 @@ pub async fn apply(
     finish(journal, result).await
 }
 
-/// What [`prune`] works with: as [`Tools`], without a service.
+/// What [`prune()`] works with: as [`Tools`], without a service.
 #[derive(Clone)]
 #[expect(missing_docs)]
 pub struct Removers {
