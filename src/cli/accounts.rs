@@ -304,7 +304,7 @@ pub struct ProfileRename {
 }
 
 /// `profile remove`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 The app's secret and the logins are removed here; the mirrored files stay. To end the logins at the
 service too, log out first.

@@ -22,7 +22,16 @@ pub async fn run(session: &Session, args: &accounts::Profile) -> Result<u8, Prob
         accounts::Profile::Current => current(session),
         accounts::Profile::Use(args) => choose(session, args),
         accounts::Profile::Rename(args) => rename(session, args),
-        accounts::Profile::Remove(args) => remove(session, args),
+        accounts::Profile::Remove(args) => {
+            // It asks, and whoever waits for an answer hears no Ctrl-C.
+            let (asking, args) = (session.clone(), args.clone());
+            let removed = tokio::task::spawn_blocking(move || remove(&asking, &args));
+            tokio::select! {
+                biased;
+                () = session.interrupt.cancelled() => Err(Problem::interrupted()),
+                removed = removed => removed.expect("removing does not panic"),
+            }
+        }
     }
 }
 
@@ -101,8 +110,10 @@ fn secret(session: &Session, args: &ProfileAdd, id: &str) -> Result<SecretString
         (secret.to_owned(), "FEISHU_APP_SECRET")
     } else if session.input_is_terminal {
         let prompt = format!("App secret of {} (not shown): ", escaped(id));
-        let text = rpassword::prompt_password(prompt)
-            .map_err(|error| Problem::failed(format!("cannot ask for the app secret: {error}")))?;
+        let text = rpassword::prompt_password(prompt).map_err(|error| match error.kind() {
+            std::io::ErrorKind::Interrupted => Problem::interrupted(),
+            _ => Problem::failed(format!("cannot ask for the app secret: {error}")),
+        })?;
         (text, "the answer")
     } else {
         let what = if own {

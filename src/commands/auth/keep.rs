@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 
 use super::ask::{Ask, Missing};
 use super::target::Target;
-use super::{command, stamp};
+use super::{command, stamp, whose};
 use crate::auth::logins::Login;
 use crate::auth::scopes::OFFLINE_ACCESS;
-use crate::commands::Session;
 use crate::commands::exit::{LOGIN, Problem};
+use crate::commands::{Session, account};
 use crate::config::Config;
 use crate::feishu::oauth::{Grant, TokenKind};
 use crate::feishu::{ApiError, Class, Credentials, UserInfo};
@@ -157,10 +157,11 @@ async fn give_back(
 }
 
 /// Says how it went: `authorization_complete`, or lines for people.
-pub fn report(session: &Session, ask: &Ask, login: &Login, profile: &str, has_config: bool) {
+pub fn report(session: &Session, ask: &Ask, login: &Login, profile: &str, config: Option<&Config>) {
     let granted: Vec<&str> = login.scopes().collect();
     let missing = ask.missing(&granted);
-    let (warnings, hints) = remarks(session, login, &missing);
+    let (warnings, mut hints) = remarks(session, login, &missing);
+    hints.extend(not_used(session, login, profile, config));
     let ui = &session.ui;
     if ui.is_json() {
         ui.json(&event(ask, login, &missing, &warnings, &hints));
@@ -191,8 +192,31 @@ pub fn report(session: &Session, ask: &Ask, login: &Login, profile: &str, has_co
     for hint in &hints {
         ui.note(&format!("  {}", escaped(hint)));
     }
-    let next = if has_config { "doctor" } else { "init" };
+    let next = if config.is_some() { "doctor" } else { "init" };
     ui.line(&format!("next: {}", command(session, next)));
+}
+
+/// Why runs do not use this login, though it is stored: what people would find out only by
+/// what they miss.
+fn not_used(
+    session: &Session,
+    login: &Login,
+    profile: &str,
+    config: Option<&Config>,
+) -> Option<String> {
+    if let Some((what, way)) = whose::left_to_the_app(config) {
+        return Some(format!("runs do not use this login: {what}; {way}"));
+    }
+    let stored = account::profiles(session).ok()?.open(profile).ok()??;
+    let default = stored.default_user.as_deref().filter(|id| *id != login.open_id)?;
+    let other = stored.login(Some(default)).ok()??;
+    Some(format!(
+        "runs go on as {}; to make {} the default user: {} --default {}",
+        other.name,
+        login.name,
+        command(session, "auth users"),
+        login.open_id
+    ))
 }
 
 /// Warnings, and what to do about them.

@@ -37,7 +37,7 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
         done = way.log_in() => done?,
     };
     let Some(Done { login, browser }) = done else { return Ok(DONE) };
-    keep::report(session, &way.ask, &login, &way.target.name, way.config.is_some());
+    keep::report(session, &way.ask, &login, &way.target.name, way.config);
     if let Some(browser) = browser {
         browser.finish(Page::Done { name: login.name }).await;
     }
