@@ -52,8 +52,12 @@ pub async fn run(session: &Session, args: &Args) -> Result<u8, Problem> {
                 command(session, &format!("auth logout{all} --force"))
             )));
         }
+        let was_default = profile.default_user.as_ref() == Some(open_id);
         profile.forget_held(held, open_id)?;
         say(session, &profile, &listed, told.err());
+        if was_default && !args.all {
+            say_who_is_next(session, &profile)?;
+        }
     }
     for error in &unreadable {
         session.ui.error(&error.to_string(), error.hint().as_deref());
@@ -117,6 +121,19 @@ fn nothing_to_end(session: &Session, name: &str, found: Option<&Profile>) -> u8 
     let (what, _) = nobody(session, name, found);
     session.ui.note(&what);
     DONE
+}
+
+/// Another user became the default one.
+fn say_who_is_next(session: &Session, profile: &Profile) -> Result<(), Problem> {
+    if let Some(next) = profile.login(None)? {
+        let name = escaped(&next.name);
+        session.ui.note(&format!(
+            "{name} ({}) is the default user now; to choose another: {} --default USER",
+            next.open_id,
+            command(session, "auth users")
+        ));
+    }
+    Ok(())
 }
 
 fn say(session: &Session, profile: &Profile, login: &Login, untold: Option<Alive>) {
