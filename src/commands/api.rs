@@ -107,7 +107,7 @@ impl Run<'_> {
             self.session.ui.json(&reply);
         }
         // A token that was just handed out, or renewed, is refused for its kind.
-        let wrong_kind = error.error.code.is_some() && !whose::is_wrong_app(&error.error);
+        let wrong_kind = error.error.code.is_some() && !error.error.blames_app();
         let problem = Problem::from(error.error);
         match self.other {
             Some(As::User) if problem.code == LOGIN && wrong_kind => {

@@ -73,7 +73,8 @@ impl ApiError {
     pub fn blames_app(&self) -> bool {
         let by_code = self.code.and_then(of_code).map(|means| means.kind == Kind::Credentials);
         // The device flow says it by the status alone (RFC 6749, 5.2: `invalid_client`).
-        by_code.unwrap_or(self.code.is_none() && self.status == Some(401))
+        let by_status = || self.status == Some(401) && self.endpoint.contains("oauth");
+        by_code.unwrap_or_else(|| self.code.is_none() && by_status())
     }
 }
 

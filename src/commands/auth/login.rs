@@ -2,10 +2,9 @@
 
 use super::ask::Ask;
 use super::target::Target;
-use super::{by_code, by_device, keep};
+use super::{by_code, by_device, keep, whose};
 use crate::auth::loopback::Serving;
 use crate::auth::page::Page;
-use crate::auth::profiles::add_command;
 use crate::cli::accounts::Login as Args;
 use crate::commands::exit::{DONE, INTERRUPTED, LOGIN, Problem};
 use crate::commands::{Session, account};
@@ -105,13 +104,9 @@ impl Way<'_> {
         if !error.blames_app() {
             return Problem::from(error);
         }
-        let (name, id, domain) = (&self.target.name, &self.target.app.id, &self.target.domain);
-        Problem::new(LOGIN, error.message).hint(format!(
-            "copy app id and app secret from the developer console under Credentials & Basic \
-             Info (凭证与基础信息), and compare the domain ({}). The right secret is stored by: \
-             {}; one in FEISHU_APP_SECRET comes before it",
-            domain.name(),
-            add_command(name, id, domain)
-        ))
+        let target = &self.target;
+        let stored = whose::store_secret(&target.name, &target.app.id, &target.domain);
+        Problem::new(LOGIN, error.message)
+            .hint(format!("{stored}; one in FEISHU_APP_SECRET comes before it"))
     }
 }

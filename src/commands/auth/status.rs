@@ -35,7 +35,7 @@ enum Verified {
 
 impl Verified {
     fn refused(error: ApiError) -> Self {
-        let ended = error.class == Class::Login && !whose::is_wrong_app(&error);
+        let ended = error.class == Class::Login && !error.blames_app();
         Self::No { why: error.message, hint: error.hint, ended }
     }
 

@@ -1,19 +1,14 @@
 //! Who a run would be, for the commands that are no run: the same decision, so that `auth
 //! status`, `auth token`, `api` and `doctor` never contradict `sync`.
 
+use crate::auth::profiles::add_command;
 use crate::cli::accounts::As;
 use crate::commands::account::Account;
 use crate::commands::exit::{LOGIN, Problem, USAGE};
 use crate::commands::{Session, account, identity};
 use crate::config::{Config, Identity};
-use crate::feishu::ApiError;
 use crate::model::account::Domain;
 use crate::store::Store;
-
-/// App id and secret do not fit together, or the app is not there (docs:
-/// authentication-management/access-token/tenant_access_token_internal,
-/// get-user-access-token).
-const WRONG_APP: [i64; 8] = [10_003, 10_012, 10_013, 10_014, 10_015, 10_016, 20_002, 99_991_543];
 
 /// Whose the next run would be; without a config, by what is stored and set alone.
 ///
@@ -57,25 +52,13 @@ pub fn left_to_the_app(config: Option<&Config>) -> Option<(&'static str, &'stati
     ))
 }
 
-/// True where the service does not take app id and secret together.
-pub fn is_wrong_app(error: &ApiError) -> bool {
-    match error.code {
-        Some(code) => WRONG_APP.contains(&code),
-        None => error.status == Some(401) && error.endpoint.contains("oauth"),
-    }
-}
-
 /// How an app's present secret is stored in a profile.
 pub fn store_secret(profile: &str, app_id: &str, domain: &Domain) -> String {
-    let on = match domain.name() {
-        "feishu" => String::new(),
-        "lark" => " --domain lark".to_owned(),
-        _ => format!(" --domain {},{}", domain.open, domain.accounts),
-    };
     format!(
         "copy app id and app secret from the developer console under Credentials & Basic Info \
          (凭证与基础信息), and compare the domain ({}). The right secret is stored by: \
-         feishu-mirror profile add {profile} --app-id {app_id}{on}",
-        domain.name()
+         {}",
+        domain.name(),
+        add_command(profile, app_id, domain)
     )
 }

@@ -60,7 +60,7 @@ fn accepted(account: &Result<Account, Problem>, heard: &Heard) -> Finding {
     match &heard.scopes {
         None => Finding::pass(format!("{who}; the service was not asked")),
         Some(Ok(_)) => Finding::pass(format!("{who}; id and secret are accepted")),
-        Some(Err(error)) if whose::is_wrong_app(error) => {
+        Some(Err(error)) if error.blames_app() => {
             let hint = match &account.profile {
                 Some(profile) => whose::store_secret(&profile.name, &app.id, &account.domain),
                 None => "compare FEISHU_APP_ID and FEISHU_APP_SECRET with Credentials & Basic \
@@ -170,7 +170,7 @@ fn stored(
     if let Some(Err(error)) = heard
         && error.class == Class::Login
     {
-        if whose::is_wrong_app(error) {
+        if error.blames_app() {
             return Finding::fail(format!("{name}'s login cannot be renewed: {error}"))
                 .maybe_hint(error.hint.clone());
         }
