@@ -18,6 +18,11 @@ pub struct Rules {
     pub export_rules: Vec<ExportRule>,
     /// How shortcuts are mirrored.
     pub shortcut: ShortcutMode,
+    /// `[export.md]`.
+    pub markdown: Markdown,
+    /// `export.comments`, and how often they are read again where nothing shows an edit;
+    /// `None`: none.
+    pub comments_every_secs: Option<i64>,
     /// `[filter]`.
     pub filter: Filter,
     /// Larger uploaded files are left out; `None`: no limit.
@@ -41,6 +46,34 @@ pub struct ExportRule {
     pub matches: Globs,
     /// Formats of the types it names; others fall through to `[export]`.
     pub formats: BTreeMap<ObjType, Vec<Format>>,
+}
+
+/// `[export.md]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Markdown {
+    /// Colours are written, as HTML.
+    pub colors: bool,
+    /// The blocks are kept beside the page.
+    pub raw: bool,
+    /// How often what a page shows of sheets, bases and other documents is checked.
+    pub embeds_every_secs: i64,
+    /// The same for whiteboards, one call each.
+    pub boards_every_secs: i64,
+    /// Rows of an embedded sheet or base that are shown.
+    pub table_rows: u32,
+}
+
+impl Default for Markdown {
+    fn default() -> Self {
+        const DAY: i64 = 86_400;
+        Self {
+            colors: false,
+            raw: false,
+            embeds_every_secs: DAY,
+            boards_every_secs: 7 * DAY,
+            table_rows: 100,
+        }
+    }
 }
 
 /// A compiled set of patterns with the spec's meaning: `*` stops at `/`, `**` does

@@ -18,10 +18,12 @@ use crate::plan::{Fetch, Want};
 use crate::progress::Progress;
 
 use super::export_queue::{ExportQueue, Flight};
+use super::page::{self, Page, Standing};
 use super::parts::{self, Parts};
 use super::sink::blocking;
+use super::tables::{self, Tables};
 use super::trouble::{Halt, Trouble};
-use super::{Settings, Stop, Tools, download};
+use super::{Settings, Stop, Tools, comments, download};
 
 /// Objects in a row that could not be reached before the run gives up.
 const UNREACHABLE: u32 = 3;
@@ -72,6 +74,8 @@ impl From<DiskError> for Setback {
 pub(super) struct About {
     pub(super) object: Object,
     pub(super) url: Option<String>,
+    /// Its owner's `open_id`.
+    pub(super) owner: Option<String>,
     pub(super) edited: Option<Edited>,
 }
 
@@ -88,6 +92,8 @@ pub(super) struct Job {
     pub(super) fetch: Fetch,
     /// As long as `fetch.wants`.
     pub(super) copies: Vec<Option<Copy>>,
+    /// As long as `fetch.wants`.
+    pub(super) standing: Vec<Standing>,
 }
 
 /// What came of one format.
@@ -107,6 +113,10 @@ pub(super) enum What {
     File { sealed: Sealed, fetched: bool },
     /// The files of a side folder.
     Parts(Parts),
+    /// A document as Markdown, with its pictures and files.
+    Page(Box<Page>),
+    /// A base as JSON, with its attachments.
+    Tables(Tables),
     /// Nothing.
     Setback(Setback),
 }
@@ -115,7 +125,7 @@ impl Job {
     /// True where the service must export something for it.
     fn has_export(&self) -> bool {
         let wants = self.fetch.wants.iter().zip(&self.copies);
-        wants.into_iter().any(|(want, copy)| want.format != Format::File && copy.is_none())
+        wants.into_iter().any(|(want, copy)| is_export(want.format) && copy.is_none())
     }
 }
 
@@ -277,13 +287,13 @@ impl Fetcher {
         if !self.may_start(u64::from(flight.is_none())).await {
             return;
         }
-        let Job { fetch, copies } = job;
-        let Fetch { object, url, edited, revision, wants, .. } = fetch;
-        let about = Arc::new(About { object, url, edited });
+        let Job { fetch, copies, standing } = job;
+        let Fetch { object, url, owner, edited, revision, wants, .. } = fetch;
+        let about = Arc::new(About { object, url, owner, edited });
 
         // 1. What the copy already has somewhere else.
         let mut missing = Vec::new();
-        for (want, copy) in wants.into_iter().zip(copies) {
+        for ((want, copy), standing) in wants.into_iter().zip(copies).zip(standing) {
             let copied = match &copy {
                 Some(copy) => self.copied(copy).await,
                 None => None,
@@ -301,7 +311,7 @@ impl Fetcher {
                         return;
                     }
                 }
-                _ => missing.push(want),
+                _ => missing.push((want, standing)),
             }
         }
         if missing.is_empty() {
@@ -310,8 +320,10 @@ impl Fetcher {
 
         // 2. The revision as seen before any export begins: an edit made meanwhile is
         //    then found by the next run.
+        let asks = missing.iter().any(|(want, _)| !is_page(want.format));
         let revision = match revision {
-            None if about.object.ty.has_revision() => {
+            // The blocks of a page come with their own.
+            None if about.object.ty.has_revision() && asks => {
                 match self.unless_quit(self.client.get_revision(&about.object)).await {
                     Err(_) => return,
                     Ok(Ok(revision)) => revision,
@@ -329,12 +341,20 @@ impl Fetcher {
         };
         let stamp = Stamp::of(edited, revision);
 
-        // 3. Each format once, whoever wants it.
-        while let Some(first) = missing.first() {
+        // 3. Each format once, whoever wants it; exports first, since others wait for a
+        //    place in their queue.
+        missing.sort_by_key(|(want, _)| !is_export(want.format));
+        while let Some((first, _)) = missing.first() {
             let format = first.format;
-            let (wants, rest) = missing.into_iter().partition(|want| want.format == format);
+            let together = |other: Format| other == format || (is_page(format) && is_page(other));
+            let (now, rest): (Vec<_>, Vec<_>) =
+                missing.into_iter().partition(|(want, _)| together(want.format));
             missing = rest;
-            let what = match self.get(&about, format, &wants, &mut flight).await {
+            let (wants, standing): (Vec<Want>, Vec<Standing>) = now.into_iter().unzip();
+            if !is_export(format) {
+                flight = None;
+            }
+            let what = match self.get(&about, format, &wants, &standing, &mut flight).await {
                 Ok(what) => {
                     self.unreachable.store(0, Ordering::Relaxed);
                     what
@@ -342,7 +362,14 @@ impl Fetcher {
                 Err(Setback::Stopped) => return,
                 Err(setback) => What::Setback(setback),
             };
-            let got = Got { about: about.clone(), wants, stamp: stamp.clone(), what };
+            let stamp = match &what {
+                What::Page(page) => match &page.stamp {
+                    Some(stamp) => stamp.clone(),
+                    None => Stamp::of(edited, page.kept.revision),
+                },
+                _ => stamp.clone(),
+            };
+            let got = Got { about: about.clone(), wants, stamp, what };
             if results.send(got).await.is_err() {
                 return;
             }
@@ -364,11 +391,18 @@ impl Fetcher {
         about: &About,
         format: Format,
         wants: &[Want],
+        standing: &[Standing],
         flight: &mut Option<Flight<'q>>,
     ) -> Result<What, Setback> {
         let file = |sealed| What::File { sealed, fetched: true };
         match format {
             Format::File => download::file(self, about).await.map(file),
+            Format::Md | Format::Blocks => {
+                let page = page::fetch::get(self, about, wants, standing).await?;
+                Ok(What::Page(Box::new(page)))
+            }
+            Format::Json => tables::get(self, about, standing).await.map(What::Tables),
+            Format::Comments => comments::get(self, about).await.map(file),
             Format::Csv => parts::get(self, about, wants, flight).await.map(What::Parts),
             Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx => {
                 let result = self.exports.export(self, &about.object, format, None, flight).await;
@@ -381,6 +415,16 @@ impl Fetcher {
             .into()),
         }
     }
+}
+
+/// True for what the service makes a file of, in a task.
+fn is_export(format: Format) -> bool {
+    matches!(format, Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx | Format::Csv)
+}
+
+/// True for what is made of a document's blocks.
+fn is_page(format: Format) -> bool {
+    matches!(format, Format::Md | Format::Blocks)
 }
 
 /// Hands a staged file back if it has the wanted content, else discards it.

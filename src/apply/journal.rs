@@ -17,13 +17,15 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError, Sealed};
+use crate::layout::Atlas;
 use crate::model::change::{Change, Event, Rank};
 use crate::model::local::LocalEntry;
 use crate::model::recorded::{Loc, PlaceRow, ProductRow, Recorded, Slot};
-use crate::model::{ContentHash, PlaceKey, PlaceToken, RelPath, SourceName};
+use crate::model::{ContentHash, Format, PlaceKey, PlaceToken, RelPath, SourceName};
 use crate::progress::Progress;
 use crate::store::{Act, Intent, RowChange, Store, apply_changes};
 
+use super::page::Notes;
 use super::trouble::{Halt, Trouble};
 use super::{Report, Settings};
 
@@ -145,6 +147,16 @@ pub(super) struct Journal {
     /// Folders seen to be real ones.
     real: HashSet<RelPath>,
     parked: u64,
+    /// Where documents stand that pages refer to; made when the first page is written.
+    pub(super) atlas: Option<Atlas>,
+    /// Files still to come in this run.
+    pub(super) pending: BTreeSet<(PlaceKey, Format)>,
+    /// Files that the config no longer asks for.
+    pub(super) stale: BTreeSet<(PlaceKey, Format)>,
+    /// What pages have notes about.
+    pub(super) notes: Notes,
+    /// A row changed.
+    pub(super) changed: bool,
 }
 
 impl Journal {
@@ -172,6 +184,11 @@ impl Journal {
             dirty: BTreeSet::new(),
             real: HashSet::new(),
             parked: 0,
+            atlas: None,
+            pending: BTreeSet::new(),
+            stale: BTreeSet::new(),
+            notes: Notes::default(),
+            changed: false,
         };
         journal.index();
         journal
@@ -499,6 +516,7 @@ impl Journal {
         if changes.is_empty() {
             return;
         }
+        self.changed = true;
         let rekeyed = changes.iter().any(|change| matches!(change, RowChange::Rekey { .. }));
         if !rekeyed {
             for change in changes {

@@ -2,7 +2,7 @@
 //! else has its place.
 
 use crate::model::local::LocalEntry;
-use crate::model::recorded::{Loc, ProductKey, ProductRow, Slot, Stamp};
+use crate::model::recorded::{Loc, ProductKey, ProductRow, Stamp};
 use crate::model::{ContentHash, Format, RelPath};
 use crate::plan::{MakeLink, MakeUrl};
 use crate::store::RowChange;
@@ -25,13 +25,8 @@ impl Journal {
             let stamp = Stamp::of(make.edited, None);
             let mtime_secs = self.mtime_of(make.edited);
             let delivery = Delivery {
-                key: &make.place,
-                product: ProductKey::whole(Slot::Product(Format::Url)),
-                part_name: None,
-                stamp: &stamp,
-                mtime_secs,
                 told: Some((&make.change, Format::Url)),
-                name: None,
+                ..Delivery::new(&make.place, &stamp, mtime_secs)
             };
             let result = match self.stage_url(&make.url)? {
                 Ok(mut bytes) => {
@@ -213,19 +208,15 @@ impl Journal {
     fn url_for_link(&mut self, make: &MakeLink) -> Result<Result<(), Trouble>, Halt> {
         self.flush()?;
         let url = [&make.place, &make.to.0].into_iter().find_map(|key| self.row(key)?.url.clone());
-        let (Some(url), Some(name)) = (url, self.url_name(&make.place)) else {
+        let (Some(url), Some(name)) = (url, self.free_name(&make.place, Format::Url)) else {
             return Ok(Err(Trouble::failed("the shortcut has no address for a .url file")));
         };
         let edited = self.row(&make.place).and_then(|row| row.edited);
         let stamp = Stamp::of(edited, None);
         let delivery = Delivery {
-            key: &make.place,
-            product: ProductKey::whole(Slot::Product(Format::Url)),
-            part_name: None,
-            stamp: &stamp,
-            mtime_secs: self.mtime_of(edited),
             told: Some((&make.change, Format::Url)),
             name: Some(&name),
+            ..Delivery::new(&make.place, &stamp, self.mtime_of(edited))
         };
         match self.stage_url(&url)? {
             Ok(mut bytes) => {

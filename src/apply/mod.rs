@@ -5,6 +5,8 @@
 //! owns the manifest meanwhile. Content is fetched by `fetch` while what is finished
 //! is published.
 
+mod assets;
+mod comments;
 mod download;
 mod export_queue;
 mod fetch;
@@ -12,8 +14,10 @@ mod folders;
 mod journal;
 mod lane;
 mod links;
+mod media;
 mod moves;
 mod pace;
+mod page;
 mod parts;
 mod product;
 mod prune;
@@ -22,6 +26,7 @@ mod ready_times;
 mod settle;
 mod signature;
 mod sink;
+mod tables;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -35,16 +40,18 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError};
 use crate::feishu::{ApiError, Client};
-use crate::model::change::{Failure, Rank, Tally};
+use crate::model::change::{ChangeKind, Failure, Rank, Tally};
 use crate::model::local::LocalEntry;
-use crate::model::recorded::{Loc, PlaceRow, Recorded, Slot, Stamp};
-use crate::model::{PlaceKey, PlaceToken};
-use crate::plan::{Fetch, Plan, Prune, Relocation};
+use crate::model::recorded::{Loc, PlaceRow, ProductKey, Recorded, Stamp};
+use crate::model::{Format, PlaceKey, PlaceToken};
+use crate::plan::{Fetch, Plan, Prune, Relocation, Want};
 use crate::progress::Progress;
+use crate::rules::Markdown;
 use crate::store::{Act, Intent, RowChange, Store, StoreError};
 
 use fetch::{Copy, Fetcher, Job};
 use journal::{BATCH, Journal};
+use page::Standing;
 use sink::blocking;
 use trouble::Halt;
 
@@ -80,6 +87,8 @@ pub struct Settings {
     pub deadline: Option<tokio::time::Instant>,
     /// `limits.retries`, for downloads cut in the middle.
     pub retries: u32,
+    /// `[export.md]`.
+    pub markdown: Markdown,
     /// `filter.allow_forbidden`: places that may not be read do not make a run partial.
     pub allow_forbidden: bool,
 }
@@ -132,6 +141,8 @@ pub async fn apply(
     for place in &plan.unchanged {
         journal.report.tally.count(place.clone(), Rank::Unchanged);
     }
+    journal.pending = plan.wants().map(|want| (want.place.clone(), want.format)).collect();
+    journal.stale.clone_from(&plan.stale);
     let gate = Gate { stop: tools.stop.clone(), deadline: settings.deadline };
     let fetcher = Fetcher::new(tools, settings);
     let Plan {
@@ -141,6 +152,7 @@ pub async fn apply(
         moves,
         folders,
         fetches,
+        rewrites,
         touches,
         urls,
         links,
@@ -185,12 +197,20 @@ pub async fn apply(
         if !goes_on {
             return Ok(());
         }
+        let rewritten = |journal: &mut Journal, rewrites| {
+            journal.rewrite_pages(rewrites, &|| closed.stop.is_cancelled())
+        };
         let cancelled = || closed.stop.is_cancelled();
         journal.touch_all(touches, &cancelled)?;
         journal.make_urls(urls, &cancelled)?;
         journal.make_links(links, &cancelled)?;
         if whole && !closed.is_closed() {
             journal.prune_all(prunes, &|| closed.is_closed())?;
+        }
+        // Once everything else has its place.
+        rewritten(journal, rewrites)?;
+        if journal.changed {
+            journal.sweep_kept();
         }
         if whole && !closed.is_closed() {
             let rows = sources.into_iter().map(|(name, source)| RowChange::Source { name, source });
@@ -361,8 +381,7 @@ fn jobs(journal: &mut Journal, fetches: Vec<Fetch>) -> Result<Vec<Job>, Halt> {
     for mut fetch in fetches {
         let wants = mem::take(&mut fetch.wants);
         let (wants, lost): (Vec<_>, Vec<_>) = wants.into_iter().partition(|want| {
-            let slot = Slot::Product(want.format);
-            matches!(journal.current().slot(&want.place, slot), Some(Loc::Mirror(_)))
+            matches!(journal.current().slot(&want.place, want.format.slot()), Some(Loc::Mirror(_)))
         });
         let stamp = Stamp::of(fetch.edited, fetch.revision);
         for want in lost {
@@ -374,14 +393,48 @@ fn jobs(journal: &mut Journal, fetches: Vec<Fetch>) -> Result<Vec<Job>, Halt> {
         }
         let current = journal.current();
         let copies = wants.iter().map(|want| {
-            let (key, product) = want.copy_from.as_ref()?;
+            // A page's links are its own place's: it is written, from the same blocks.
+            let (key, product) = want.copy_from.as_ref().filter(|_| want.format != Format::Md)?;
             let row = current.places.get(key)?.products.get(product)?.clone();
             Some(Copy { from: current.product(key, product)?, row })
         });
         let copies = copies.collect();
-        jobs.push(Job { copies, fetch: Fetch { wants, ..fetch } });
+        let standing = wants.iter().map(|want| standing(current, want)).collect();
+        jobs.push(Job { copies, standing, fetch: Fetch { wants, ..fetch } });
     }
     Ok(jobs)
+}
+
+/// What the copy already has for a page or a base.
+fn standing(recorded: &Recorded, want: &Want) -> Standing {
+    if !matches!(want.format, Format::Md | Format::Blocks | Format::Json) {
+        return Standing::default();
+    }
+    let assets = |key: &PlaceKey, but: &[ProductKey]| {
+        let row = recorded.places.get(key);
+        let products = row.into_iter().flat_map(|row| &row.products);
+        let assets = products.filter(|(product, _)| product.format() == Some(Format::Assets));
+        let copies = assets.filter(|(product, _)| !but.contains(product)).filter_map(|(p, row)| {
+            let copy = Copy { from: recorded.product(key, p)?, row: row.clone() };
+            Some((p.part.clone()?, copy))
+        });
+        copies.collect::<BTreeMap<String, Copy>>()
+    };
+    let from = want.copy_from.as_ref().map(|(key, _)| key);
+    let with_kept = match want.change.kind {
+        ChangeKind::Update => None,
+        _ => from.or(Some(&want.place)),
+    };
+    let kept = with_kept.and_then(|key| {
+        let row = recorded.places.get(key)?;
+        let page = row.products.get(&ProductKey::whole(Format::Md.slot()))?;
+        Some((row.page.as_ref()?.kept, page.stamp.clone()))
+    });
+    Standing {
+        kept,
+        here: assets(&want.place, &want.damaged),
+        elsewhere: from.map(|key| assets(key, &[])).unwrap_or_default(),
+    }
 }
 
 /// Fetches, and publishes what is finished while the rest is on its way.
@@ -434,6 +487,7 @@ async fn content(
 async fn finish(journal: Journal, result: Result<(), Halt>) -> Result<Report, StoreError> {
     let (journal, synced) = on_disk(journal, Journal::close).await;
     let mut report = journal.report;
+    report.warnings.extend(journal.notes.sentences());
     match result.and(synced) {
         Ok(()) => {}
         Err(Halt::Store(error)) => return Err(error),

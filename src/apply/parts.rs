@@ -6,8 +6,7 @@ use futures_util::StreamExt;
 
 use crate::disk::Sealed;
 use crate::layout::{self, Claimant, Names};
-use crate::model::local::LocalEntry;
-use crate::model::recorded::{Loc, ProductKey, Slot, Stamp, Why};
+use crate::model::recorded::{ProductKey, Slot, Stamp, Why};
 use crate::model::{Format, PlaceKey, PlaceToken};
 use crate::plan::Want;
 use crate::store::RowChange;
@@ -46,12 +45,13 @@ pub(super) async fn get(
     let listed = fetcher.call(fetcher.client.list_parts(&about.object)).await?;
     let all: Vec<(String, String)> =
         listed.into_iter().filter(|part| part.exportable).map(|p| (p.id, p.title)).collect();
-    let everything = wants.iter().any(|want| want.parts.is_empty());
-    let ids: Vec<String> = all
-        .iter()
-        .map(|(id, _)| id.clone())
-        .filter(|id| everything || wants.iter().any(|want| want.parts.contains(id)))
-        .collect();
+    let everything = wants.iter().any(|want| want.damaged.is_empty());
+    let damaged = |id: &String| {
+        let product = ProductKey::part(SLOT, id.clone());
+        wants.iter().any(|want| want.damaged.contains(&product))
+    };
+    let ids: Vec<String> =
+        all.iter().map(|(id, _)| id.clone()).filter(|id| everything || damaged(id)).collect();
     // Each part waits for its own turn: whoever held one of them while waiting for the
     // next could be waiting for itself.
     *flight = None;
@@ -127,7 +127,8 @@ impl Journal {
         let mtime_secs = self.mtime_of(about.edited);
         let (mut bytes_total, mut written, mut failed) = (0, false, None);
         for (id, file) in files {
-            if !want.parts.is_empty() && !want.parts.contains(id) {
+            let product = ProductKey::part(SLOT, id.clone());
+            if !want.damaged.is_empty() && !want.damaged.contains(&product) {
                 continue;
             }
             let bytes = match file {
@@ -137,15 +138,10 @@ impl Journal {
                     continue;
                 }
             };
-            let product = ProductKey::part(SLOT, id.clone());
             let delivery = Delivery {
-                key,
                 product: product.clone(),
                 part_name: names.get(id).map(String::as_str),
-                stamp,
-                mtime_secs,
-                told: None,
-                name: None,
+                ..Delivery::new(key, stamp, mtime_secs)
             };
             match self.deliver(&delivery, bytes)? {
                 Ok(wrote) => {
@@ -236,24 +232,8 @@ impl Journal {
             .cloned()
             .collect();
         for product in lost {
-            let at = self.current().product(key, &product);
-            let Some(mut row) = self.row(key).cloned() else { return Ok(Err(no_row(key))) };
-            row.products.remove(&product);
-            let standing = match at.as_ref().map(|at| self.disk.look(at)).transpose() {
-                Ok(standing) => standing.flatten(),
-                Err(error) => return Ok(Err(Trouble::of_disk(error, &self.settings)?)),
-            };
-            // A folder of that name is not ours.
-            let ours = matches!(standing, Some(LocalEntry::File { .. } | LocalEntry::Link(_)));
-            match at.as_ref().and_then(Loc::in_mirror).filter(|_| ours) {
-                Some(path) => {
-                    if let Err(trouble) = self.trash_now(key, &path.clone(), Some(row))? {
-                        return Ok(Err(trouble));
-                    }
-                }
-                None => {
-                    self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?;
-                }
+            if let Err(trouble) = self.drop_part(key, &product)? {
+                return Ok(Err(trouble));
             }
         }
         Ok(Ok(()))

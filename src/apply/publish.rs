@@ -1,9 +1,11 @@
 //! Finished content into the copy: where it goes, what stands there, what is recorded.
 
 use crate::disk::{DiskError, Sealed};
+use crate::layout;
 use crate::model::change::Change;
 use crate::model::local::LocalEntry;
-use crate::model::recorded::{Loc, PlaceRow, ProductKey, ProductRow, Slot, Stamp, Why};
+use crate::model::page::PageRow;
+use crate::model::recorded::{Loc, PlaceRow, ProductKey, ProductRow, Stamp, Why};
 use crate::model::{ContentHash, Edited, Format, PlaceKey, RelPath};
 use crate::plan::Want;
 use crate::store::RowChange;
@@ -44,6 +46,24 @@ pub(super) struct Delivery<'a> {
     pub told: Option<(&'a Change, Format)>,
     /// A name that the row does not have yet.
     pub name: Option<&'a str>,
+    /// What is to be remembered of a page.
+    pub page: Option<&'a PageRow>,
+}
+
+impl<'a> Delivery<'a> {
+    /// Of a `.url` file, told by the caller; the rest is set by name.
+    pub(super) fn new(key: &'a PlaceKey, stamp: &'a Stamp, mtime_secs: i64) -> Self {
+        Self {
+            key,
+            product: ProductKey::whole(Format::Url.slot()),
+            part_name: None,
+            stamp,
+            mtime_secs,
+            told: None,
+            name: None,
+            page: None,
+        }
+    }
 }
 
 /// What is to be done at the path of a delivery.
@@ -69,13 +89,9 @@ impl Journal {
                 let mtime_secs = self.mtime_of(about.edited);
                 for want in &wants {
                     let delivery = Delivery {
-                        key: &want.place,
-                        product: ProductKey::whole(Slot::Product(want.format)),
-                        part_name: None,
-                        stamp: &stamp,
-                        mtime_secs,
+                        product: ProductKey::whole(want.format.slot()),
                         told: Some((&want.change, want.format)),
-                        name: None,
+                        ..Delivery::new(&want.place, &stamp, mtime_secs)
                     };
                     if let Err(trouble) = self.deliver(&delivery, &mut bytes)? {
                         self.fail_want(want, &stamp, &trouble)?;
@@ -84,6 +100,8 @@ impl Journal {
                 self.discard(bytes);
                 Ok(())
             }
+            What::Page(page) => self.publish_page(&about, &wants, &stamp, *page),
+            What::Tables(tables) => self.publish_tables(&about, &wants, &stamp, tables),
             What::Parts(parts) => self.publish_parts(&about, &wants, &stamp, parts),
             What::Setback(setback) => self.set_back(&about, &wants, &stamp, setback),
         }
@@ -110,6 +128,7 @@ impl Journal {
         trouble: &Trouble,
     ) -> Result<(), Halt> {
         let note = Note { format: want.format, stamp: stamp.clone() };
+        self.pending.remove(&(want.place.clone(), want.format));
         // The row may wait in the batch; the outcome goes on top of it.
         self.ready(&want.place, &[])?;
         self.fail(&Failing { change: want.change.clone(), note: Some(note) }, trouble)
@@ -165,6 +184,9 @@ impl Journal {
                 doubtful: false,
             },
         );
+        if let Some(page) = delivery.page {
+            row.page = Some(Box::new(page.clone()));
+        }
         if let Some(name) = delivery.name {
             row.names.insert(delivery.product.slot, name.to_owned());
         }
@@ -380,6 +402,7 @@ impl Journal {
         stamp: &Stamp,
         trouble: &Trouble,
     ) -> Result<(), Halt> {
+        self.pending.remove(&(want.place.clone(), want.format));
         self.flush()?;
         if let Some(mut row) = self.row(&want.place).cloned() {
             let outcome = trouble.outcome(stamp.clone(), self.clock.now_secs());
@@ -394,16 +417,10 @@ impl Journal {
     /// A `.url` file beside what the service does not export.
     fn stand_in(&mut self, about: &About, want: &Want, stamp: &Stamp) -> Result<(), Halt> {
         let Some(url) = &about.url else { return Ok(()) };
-        let Some(name) = self.url_name(&want.place) else { return Ok(()) };
-        let delivery = Delivery {
-            key: &want.place,
-            product: ProductKey::whole(Slot::Product(Format::Url)),
-            part_name: None,
-            stamp,
-            mtime_secs: self.mtime_of(about.edited),
-            told: None,
-            name: Some(&name),
-        };
+        let Some(name) = self.free_name(&want.place, Format::Url) else { return Ok(()) };
+        let mtime_secs = self.mtime_of(about.edited);
+        let delivery =
+            Delivery { name: Some(&name), ..Delivery::new(&want.place, stamp, mtime_secs) };
         let result = match self.stage_url(url)? {
             Ok(mut bytes) => {
                 let result = self.deliver(&delivery, &mut bytes)?;
@@ -423,9 +440,13 @@ impl Journal {
     pub(super) fn stage_url(&mut self, url: &str) -> Result<Result<Bytes, Trouble>, Halt> {
         // A control character would end the line that the address stands in.
         let url: String = url.chars().filter(|c| !c.is_control()).collect();
-        let text = format!("[InternetShortcut]\r\nURL={url}\r\n");
+        self.stage_text(format!("[InternetShortcut]\r\nURL={url}\r\n").as_bytes())
+    }
+
+    /// A text made here, in staging.
+    pub(super) fn stage_text(&mut self, text: &[u8]) -> Result<Result<Bytes, Trouble>, Halt> {
         let staged = self.disk.stage().and_then(|mut staged| {
-            staged.write(text.as_bytes())?;
+            staged.write(text)?;
             staged.seal()
         });
         match staged {
@@ -434,14 +455,14 @@ impl Journal {
         }
     }
 
-    /// The name of a place's `.url` file: the one it has, or one that nobody else in its
-    /// folder claims.
-    pub(super) fn url_name(&self, key: &PlaceKey) -> Option<String> {
-        let slot = Slot::Product(Format::Url);
+    /// The name of a place's file of a format that was not planned: the one it has, or one
+    /// that nobody else in its folder claims.
+    pub(super) fn free_name(&self, key: &PlaceKey, format: Format) -> Option<String> {
         let row = self.row(key)?;
-        if let Some(name) = row.names.get(&slot) {
+        if let Some(name) = row.names.get(&format.slot()) {
             return Some(name.clone());
         }
+        let name = |stem: &str| layout::slot_name(format.slot(), stem, &row.object.ty, None);
         let claimed: std::collections::HashSet<String> = self
             .children_of(&key.source, row.parent.as_ref())
             .filter_map(|sibling| self.row(sibling))
@@ -449,10 +470,10 @@ impl Journal {
             .map(|name| name.to_lowercase())
             .collect();
         let token: Vec<char> = key.token.as_str().chars().collect();
-        let plain = std::iter::once(format!("{}.url", row.stem));
+        let plain = std::iter::once(name(&row.stem));
         let longer = (8..=token.len().max(8)).map(|n| {
             let end: String = token[token.len().saturating_sub(n)..].iter().collect();
-            format!("{}~{end}.url", row.stem)
+            name(&format!("{}~{end}", row.stem))
         });
         plain.chain(longer).find(|name| !claimed.contains(&name.to_lowercase()))
     }

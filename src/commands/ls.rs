@@ -159,7 +159,7 @@ pub fn wanting(
     let wanting = row.outcomes.iter().filter(|(_, outcome)| outcome.why.is_want());
     wanting
         .map(|(format, outcome)| {
-            let slot = ProductKey::whole(Slot::Product(*format));
+            let slot = ProductKey::whole(format.slot());
             let path = path(recorded, key, &slot).unwrap_or_else(|| {
                 let folder = recorded.folder(&key.source, row.parent.as_ref());
                 let folder = folder.and_then(|at| at.in_mirror().map(ToString::to_string));

@@ -170,6 +170,7 @@ fn settings(config: &Config, run_id: &str) -> Settings {
         adopt: false,
         deadline: None,
         retries: 0,
+        markdown: config.rules.markdown,
         allow_forbidden: config.rules.allow_forbidden,
     }
 }

@@ -142,6 +142,7 @@ impl Run<'_> {
             adopt: self.flags.adopt,
             deadline: self.prepared.deadline,
             retries: config.limits.retries,
+            markdown: self.prepared.rules.markdown,
             allow_forbidden: self.prepared.rules.allow_forbidden,
         }
     }

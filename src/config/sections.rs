@@ -10,16 +10,18 @@ use super::reader::{Reader, Table, Value, unknown_word};
 use super::{Config, Crawl, Identity, Limits, sources, values};
 use crate::model::account::Domain;
 use crate::model::{Format, ObjType};
-use crate::rules::{ExportRule, Filter, Globs, MaxDelete, PruneAction, Rules, ShortcutMode};
+use crate::rules::{
+    ExportRule, Filter, Globs, Markdown, MaxDelete, PruneAction, Rules, ShortcutMode,
+};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Formats a type may have; those after the bar are read, but not in this version.
 const FORMATS: [(ObjType, &str, &[Format], &[Format]); 6] = [
-    (ObjType::Docx, "docx", &[Format::Docx, Format::Pdf], &[Format::Md]),
+    (ObjType::Docx, "docx", &[Format::Docx, Format::Pdf, Format::Md], &[]),
     (ObjType::Doc, "doc", &[Format::Docx, Format::Pdf], &[]),
     (ObjType::Sheet, "sheet", &[Format::Xlsx, Format::Csv], &[]),
-    (ObjType::Bitable, "bitable", &[Format::Xlsx, Format::Csv], &[Format::Json]),
+    (ObjType::Bitable, "bitable", &[Format::Xlsx, Format::Csv, Format::Json], &[]),
     (ObjType::Slides, "slides", &[Format::Pptx, Format::Pdf], &[]),
     (ObjType::Mindnote, "mindnote", &[Format::Pdf], &[]),
 ];
@@ -40,7 +42,8 @@ pub fn read(reader: &Reader<'_>, file: &Path, vars: &BTreeMap<String, String>) -
     let (path, state, min_free, keep_runs) = mirror(&top.table("mirror"), file, vars);
     let (profile, identity, domain) = account(&top.table("account"));
     let sources = sources::read(&top);
-    let (formats, export_rules, shortcut) = export(&top.table("export"));
+    let Export { formats, rules: export_rules, shortcut, markdown, comments } =
+        export(&top.table("export"));
     let (filter, max_size, allow_forbidden) = filter(&top.table("filter"));
     let crawl = crawl(&top.table("crawl"));
     let (prune_default, prune_rules, max_delete, trash_retention) = prune(&top.table("prune"));
@@ -51,6 +54,8 @@ pub fn read(reader: &Reader<'_>, file: &Path, vars: &BTreeMap<String, String>) -
         formats,
         export_rules,
         shortcut,
+        markdown,
+        comments_every_secs: comments.then(|| secs(crawl.full_every)),
         filter,
         max_size,
         allow_forbidden,
@@ -200,7 +205,15 @@ fn domain(table: &Table<'_, '_>, value: &Value<'_>) -> Domain {
 
 type Formats = BTreeMap<ObjType, Vec<Format>>;
 
-fn export(table: &Table<'_, '_>) -> (Formats, Vec<ExportRule>, ShortcutMode) {
+struct Export {
+    formats: Formats,
+    rules: Vec<ExportRule>,
+    shortcut: ShortcutMode,
+    markdown: Markdown,
+    comments: bool,
+}
+
+fn export(table: &Table<'_, '_>) -> Export {
     let mut formats: Formats = BTreeMap::new();
     for (ty, key, allowed, later) in FORMATS {
         let chosen = formats_of(table, key, allowed, later).unwrap_or_else(|| vec![allowed[0]]);
@@ -213,11 +226,7 @@ fn export(table: &Table<'_, '_>) -> (Formats, Vec<ExportRule>, ShortcutMode) {
         ("skip", ShortcutMode::Skip),
     ];
     let shortcut = table.choice("shortcut", &words, ShortcutMode::Link);
-    if table.flag("comments", false)
-        && let Some(value) = table.get("comments")
-    {
-        table.wrong("comments", value, &format!("true is {NOT_YET}; leave it out or set false"));
-    }
+    let comments = table.flag("comments", false);
     let mut rules = Vec::new();
     for rule in table.tables("rule") {
         let matches = rule_globs(&rule);
@@ -230,11 +239,29 @@ fn export(table: &Table<'_, '_>) -> (Formats, Vec<ExportRule>, ShortcutMode) {
         rule.done();
         rules.push(ExportRule { matches, formats: own });
     }
-    let markdown = table.table("md");
-    markdown.duration("embeds_every", DAY);
-    markdown.done();
+    let markdown = markdown(&table.table("md"));
     table.done();
-    (formats, rules, shortcut)
+    Export { formats, rules, shortcut, markdown, comments }
+}
+
+fn markdown(table: &Table<'_, '_>) -> Markdown {
+    let default = Markdown::default();
+    let every =
+        |key, default: i64| secs(table.duration(key, Duration::from_secs(default.unsigned_abs())));
+    let rows = table.number("table_rows", u64::from(default.table_rows), 1..100_001);
+    let markdown = Markdown {
+        colors: table.flag("colors", default.colors),
+        raw: table.flag("raw", default.raw),
+        embeds_every_secs: every("embeds_every", default.embeds_every_secs),
+        boards_every_secs: every("boards_every", default.boards_every_secs),
+        table_rows: u32::try_from(rows).unwrap_or(default.table_rows),
+    };
+    table.done();
+    markdown
+}
+
+fn secs(length: Duration) -> i64 {
+    i64::try_from(length.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// The formats that a key asks for, in its order; `None` where it is not there or

@@ -9,10 +9,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use super::{Run, Trouble, WAITING};
-use crate::feishu::{ApiError, Class, Client};
+use crate::feishu::{ApiError, Class, Client, board_hash};
 use crate::model::change::Failure;
 use crate::model::tree::{Existence, Family, Meta, RemoteTree};
-use crate::model::{ObjType, Object, PlaceKey};
+use crate::model::{ContentHash, ObjType, Object, PlaceKey};
 use crate::plan::{Answers, Questions};
 use crate::progress::Progress;
 
@@ -35,14 +35,16 @@ pub async fn ask(
     stop: &CancellationToken,
 ) -> Result<(), ApiError> {
     let run = Run::new(client, progress, stop);
-    let (revisions, metas, existence) = tokio::try_join!(
+    let (revisions, metas, existence, boards) = tokio::try_join!(
         revisions(&run, &questions.revisions),
         metas(&run, &questions.metas),
         existence(&run, tree, &questions.existence),
+        boards(&run, &questions.boards),
     )?;
     answers.revisions.extend(revisions);
     answers.metas.extend(metas);
     answers.existence.extend(existence);
+    answers.boards.extend(boards);
     Ok(())
 }
 
@@ -84,6 +86,34 @@ async fn revisions(
             Err(Trouble::Cut(_) | Trouble::Here(_)) => None,
         };
         known.push((object.clone(), revision));
+        Ok(())
+    });
+    calls.await?;
+    Ok(known)
+}
+
+async fn boards(
+    run: &Run<'_>,
+    tokens: &[String],
+) -> Result<Vec<(String, Option<ContentHash>)>, ApiError> {
+    let mut known = Vec::with_capacity(tokens.len());
+    let one = |token: &'_ String| {
+        let token = token.clone();
+        async move {
+            let reply = run.call(run.client.get_board_nodes(&token)).await;
+            (token, reply)
+        }
+        .boxed()
+    };
+    let calls = each(tokens, one, |(token, reply): (String, _)| {
+        let hash = match reply {
+            Ok(nodes) => Some(board_hash(&nodes)),
+            // Boards have a scope of their own; without it they stay as they are.
+            Err(Trouble::Ends(error)) if error.class == Class::Config => None,
+            Err(Trouble::Ends(error)) => return Err(error),
+            Err(Trouble::Cut(_) | Trouble::Here(_)) => None,
+        };
+        known.push((token, hash));
         Ok(())
     });
     calls.await?;

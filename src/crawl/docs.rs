@@ -48,6 +48,8 @@ fn node(place: PlaceToken, meta: Meta) -> Node {
         object: meta.object,
         title: meta.title,
         created_secs: meta.created_secs,
+        order: 0,
+        owner: meta.owner,
         edited: Some(meta.edited),
         has_children: false,
         url: meta.url,

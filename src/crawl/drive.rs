@@ -53,6 +53,8 @@ fn found(entry: DriveEntry, seen_secs: i64) -> Found {
         object: Object::new(ty, content),
         title: entry.name,
         created_secs: entry.created_secs.unwrap_or(0),
+        order: 0,
+        owner: entry.owner,
         edited,
         has_children: false,
         url: entry.url,

@@ -175,6 +175,8 @@ fn rules(exclude: &[&str]) -> Rules {
             types: Vec::new(),
         },
         max_size: None,
+        markdown: crate::rules::Markdown::default(),
+        comments_every_secs: None,
         allow_forbidden: false,
         prune_default: PruneAction::Keep,
         prune_rules: Vec::new(),
@@ -573,6 +575,7 @@ async fn the_plans_questions_go_to_the_right_place() {
         revisions: ["dox", "lost"].map(|t| Object::new(ObjType::Docx, t)).to_vec(),
         metas: Vec::new(),
         existence: existence.clone(),
+        boards: Vec::new(),
     };
     let mut answers = Answers::default();
     let client = client_of(&service, 0);
@@ -602,6 +605,7 @@ async fn after_an_interrupt_every_question_is_answered_with_nothing_known() {
         revisions: vec![object.clone()],
         metas: vec![object.clone()],
         existence: vec![(key.clone(), object.clone())],
+        boards: Vec::new(),
     };
     let stop = CancellationToken::new();
     stop.cancel();

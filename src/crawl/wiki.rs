@@ -80,7 +80,7 @@ async fn subtree(mut walk: Walk<'_>, token: &str) -> Result<RemoteSource, ApiErr
     match walk.run.call(walk.run.client.get_node(token)).await {
         Ok((node, seen_secs)) => {
             let space = node.space_id.clone();
-            let added = walk.add_at_top(vec![node_found(node, &space, seen_secs)]);
+            let added = walk.add_at_top(vec![node_found(node, 0, &space, seen_secs)]);
             walk.top(Listing::Complete);
             walk.run.progress.listed(walk.name, added);
             walk.finish().await
@@ -95,8 +95,8 @@ pub(super) async fn children(
     node: Option<&str>,
 ) -> Result<Vec<Found>, ApiError> {
     let listed = client.list_nodes(space, node).await?;
-    let found = |node| node_found(node, space, listed.seen_secs);
-    Ok(listed.items.into_iter().map(found).collect())
+    let found = |(number, node)| node_found(node, number, space, listed.seen_secs);
+    Ok(listed.items.into_iter().enumerate().map(found).collect())
 }
 
 fn space_found(space: Space) -> Found {
@@ -109,6 +109,8 @@ fn space_found(space: Space) -> Found {
         // No creation time is served. Ids are numbers, and of two spaces with one name
         // the smaller keeps it; one that does not fit is young, and its text decides.
         created_secs: space.space_id.parse().unwrap_or(0),
+        order: 0,
+        owner: None,
         edited: None,
         has_children: false,
         url: None,
@@ -118,7 +120,7 @@ fn space_found(space: Space) -> Found {
     Found { node, below: Some(List::Wiki { space: space.space_id, node: None }) }
 }
 
-fn node_found(node: WikiNode, space: &str, seen_secs: i64) -> Found {
+fn node_found(node: WikiNode, number: usize, space: &str, seen_secs: i64) -> Found {
     let content = Object::new(ObjType::from(node.obj_type.as_str()), node.obj_token);
     // A shortcut's type and token are its target's, and it reports the target's
     // children: going there would walk in circles.
@@ -139,6 +141,8 @@ fn node_found(node: WikiNode, space: &str, seen_secs: i64) -> Found {
         object,
         title: node.title,
         created_secs: node.node_create_secs.unwrap_or(0),
+        order: u32::try_from(number).unwrap_or(u32::MAX),
+        owner: node.owner,
         edited,
         has_children: below.is_some(),
         url: None,

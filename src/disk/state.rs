@@ -99,24 +99,30 @@ impl Disk {
 
     /// The names of all runs with a log, oldest first.
     pub fn run_logs(&self) -> Result<Vec<String>, DiskError> {
-        let Some(state) = &self.state else { return Ok(Vec::new()) };
-        let folder = match beneath::folder(&state.dir, "runs", "") {
-            Err(error) if error.is_missing() => return Ok(Vec::new()),
-            other => other?,
-        };
-        let mut runs = self.faults.run(Op::Scan, "runs", || {
-            let mut runs = Vec::new();
-            for entry in folder.entries()? {
-                let name = entry?.file_name();
-                runs.extend(
-                    name.to_str().and_then(|name| name.strip_suffix(".jsonl")).map(str::to_owned),
-                );
-            }
-            Ok(runs)
-        })?;
+        let files = self.state_files("runs")?;
+        let mut runs: Vec<String> = files
+            .iter()
+            .filter_map(|name| name.strip_suffix(".jsonl").map(str::to_owned))
+            .collect();
         // A run's name begins with its time.
         runs.sort();
         Ok(runs)
+    }
+
+    /// The names of all files in a folder of the state folder, in no order.
+    pub fn state_files(&self, folder: &str) -> Result<Vec<String>, DiskError> {
+        let Some(state) = &self.state else { return Ok(Vec::new()) };
+        let dir = match beneath::folder(&state.dir, folder, "") {
+            Err(error) if error.is_missing() => return Ok(Vec::new()),
+            other => other?,
+        };
+        self.faults.run(Op::Scan, folder, || {
+            let mut names = Vec::new();
+            for entry in dir.entries()? {
+                names.extend(entry?.file_name().to_str().map(str::to_owned));
+            }
+            Ok(names)
+        })
     }
 
     /// Removes the oldest run logs but `keep`.

@@ -7,10 +7,17 @@ use super::call::Call;
 use super::error::ApiError;
 use super::quota::Endpoint;
 use super::{Body, Client};
+use crate::model::ContentHash;
 
 const NODES: Endpoint = Endpoint::named("GET /open-apis/board/v1/whiteboards/:whiteboard_id/nodes");
 const IMAGE: Endpoint =
     Endpoint::named("GET /open-apis/board/v1/whiteboards/:whiteboard_id/download_as_image");
+
+/// Equal for equal nodes: all there is to tell whether a whiteboard changed.
+pub fn board_hash(nodes: &[Value]) -> ContentHash {
+    let text = serde_json::to_vec(nodes).expect("JSON has a JSON form");
+    ContentHash::from(blake3::hash(&text))
+}
 
 impl Client {
     /// The nodes of a whiteboard as the service sent them, in one reply (docs:

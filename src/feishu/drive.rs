@@ -30,6 +30,8 @@ struct Entry {
     #[serde(default, deserialize_with = "wire::number")]
     modified_time: Option<i64>,
     #[serde(default, deserialize_with = "wire::text")]
+    owner_id: Option<String>,
+    #[serde(default, deserialize_with = "wire::text")]
     url: Option<String>,
     #[serde(default)]
     shortcut_info: Option<ShortcutInfo>,
@@ -53,6 +55,7 @@ impl From<Entry> for DriveEntry {
             ty: entry.ty,
             created_secs: entry.created_time,
             modified_secs: entry.modified_time,
+            owner: entry.owner_id,
             url: entry.url,
             target,
         }

@@ -48,6 +48,8 @@ struct RawMeta {
     #[serde(default, deserialize_with = "wire::number")]
     latest_modify_time: Option<i64>,
     #[serde(default, deserialize_with = "wire::text")]
+    owner_id: Option<String>,
+    #[serde(default, deserialize_with = "wire::text")]
     url: Option<String>,
     /// What was asked, where the service repeats it: a wiki node's token is answered
     /// with its document's.
@@ -138,6 +140,7 @@ fn matched(asked: &[&Asked], data: Data, seen_secs: i64) -> Vec<Answer> {
             title: raw.title.unwrap_or_default(),
             edited: Edited { channel: Channel::Metas, at_secs, seen_secs },
             created_secs: raw.create_time.unwrap_or(0),
+            owner: raw.owner_id,
             url: raw.url,
         };
         match raw.request_doc_info.map(|info| (info.doc_type, info.doc_token)) {

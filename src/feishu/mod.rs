@@ -55,6 +55,7 @@ use http::{Request, Response};
 use crate::clock::Clock;
 use crate::model::account::Domain;
 pub use bitable::{Base, Field, Record, RecordPage, Records, Table, View};
+pub use board::board_hash;
 pub use comments::{Comment, CommentReply};
 pub use console::{AppInfo, AppScope, UserInfo};
 pub use docx::Blocks;
@@ -108,6 +109,8 @@ pub struct DriveEntry {
     pub created_secs: Option<i64>,
     /// Last edit.
     pub modified_secs: Option<i64>,
+    /// Its owner's `open_id`.
+    pub owner: Option<String>,
     /// In a browser.
     pub url: Option<String>,
     /// A shortcut's target: type and token.
@@ -140,6 +143,7 @@ pub struct WikiNode {
     pub title: String,
     pub obj_edit_secs: Option<i64>,
     pub node_create_secs: Option<i64>,
+    pub owner: Option<String>,
 }
 
 /// A sheet of a spreadsheet or a table of a base.

@@ -61,6 +61,8 @@ struct RawNode {
     obj_edit_time: Option<i64>,
     #[serde(default, deserialize_with = "wire::number")]
     node_create_time: Option<i64>,
+    #[serde(default, deserialize_with = "wire::text")]
+    owner: Option<String>,
 }
 
 impl From<RawNode> for WikiNode {
@@ -77,6 +79,7 @@ impl From<RawNode> for WikiNode {
             title: raw.title.unwrap_or_default(),
             obj_edit_secs: raw.obj_edit_time,
             node_create_secs: raw.node_create_time,
+            owner: raw.owner,
         }
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Start at [`assign`]; `clean` makes one title safe, `collide` tells twins apart.
 
+mod around;
 mod clean;
 mod collide;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use unicode_normalization::UnicodeNormalization;
 
+pub use self::around::{Around, Atlas, ChildPage, Linked};
 pub use self::clean::{MAX_STEM_BYTES, allowed_formats, extension};
 pub use self::collide::{assign, gone_stem, unique_gone_names};
 use crate::model::recorded::Slot;
@@ -105,16 +107,17 @@ pub fn relative(from_folder: &RelPath, to: &RelPath) -> String {
     if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
 }
 
-/// The name of one slot under a stem.
-fn slot_name(slot: Slot, stem: &str, ty: &ObjType, extension: Option<&str>) -> String {
+/// The name of one slot under a stem. `extension`: of an uploaded file.
+pub fn slot_name(slot: Slot, stem: &str, ty: &ObjType, extension: Option<&str>) -> String {
     match slot {
         Slot::Dir | Slot::LinkToDir => clean::folder_name(stem),
         Slot::Product(format) | Slot::LinkTo(format) => match (format, extension) {
             (Format::File, Some(extension)) => format!("{stem}.{extension}"),
             (Format::File, None) => clean::folder_name(stem),
             // A side folder, one file a sheet or table.
-            (Format::Csv, _) if *ty == ObjType::Bitable => format!("{stem}.tables"),
+            (Format::Csv | Format::Json, _) if *ty == ObjType::Bitable => format!("{stem}.tables"),
             (Format::Csv, _) => format!("{stem}.sheets"),
+            (Format::Blocks | Format::Comments, _) => format!("{stem}.{format}.json"),
             (Format::Url, _) => url_file_name(stem),
             (format, _) => format!("{stem}.{format}"),
         },

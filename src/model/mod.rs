@@ -5,6 +5,7 @@
 pub mod account;
 pub mod change;
 pub mod local;
+pub mod page;
 pub mod recorded;
 pub mod source;
 pub mod tree;
@@ -236,6 +237,12 @@ pub enum Format {
     Url,
     /// A relative symlink.
     Link,
+    /// Pictures and files that a page or a base holds: a side folder.
+    Assets,
+    /// A document's blocks as the service sent them.
+    Blocks,
+    /// What people wrote about a document.
+    Comments,
 }
 
 impl Format {
@@ -252,7 +259,24 @@ impl Format {
             Self::File => "file",
             Self::Url => "url",
             Self::Link => "link",
+            Self::Assets => "assets",
+            Self::Blocks => "blocks",
+            Self::Comments => "comments",
         }
+    }
+
+    /// True where pictures and attached files stand beside it, in `Title.assets`.
+    pub fn has_assets(self) -> bool {
+        matches!(self, Self::Md | Self::Json)
+    }
+
+    /// The name that its files stand under. `csv` and `json` share the side folder of a
+    /// base, `Title.tables`.
+    pub fn slot(self) -> recorded::Slot {
+        recorded::Slot::Product(match self {
+            Self::Json => Self::Csv,
+            format => format,
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::change::Failure;
+use super::page::PageRow;
 use super::{
     Channel, ContentHash, Edited, Format, Object, PlaceKey, PlaceToken, RelPath, SourceName,
 };
@@ -47,7 +48,7 @@ pub enum Slot {
     /// The folder that holds its children (a Drive folder's own).
     Dir,
     /// A file of one format, or the side folder of a format with several files
-    /// (`Title.sheets`, `Title.tables`).
+    /// (`Title.sheets`, `Title.tables`, `Title.assets`), see [`Format::slot`].
     Product(Format),
     /// A symlink to a target's product.
     LinkTo(Format),
@@ -90,9 +91,12 @@ impl TryFrom<String> for Slot {
     }
 }
 
-/// One file of a place: a slot, and in a side folder the part (sheet or table id).
+/// What the part of a table as JSON ends in; ids of sheets and tables hold no dot.
+const JSON_PART: &str = ".json";
+
+/// One file of a place: a slot, and in a side folder the part (sheet, table or media id).
 ///
-/// Written `docx` or `csv/0b12`.
+/// Written `docx`, `csv/0b12`, `csv/tbl1.json` or `assets/boxcn1`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ProductKey {
@@ -111,6 +115,28 @@ impl ProductKey {
     /// One file of a side folder.
     pub fn part(slot: Slot, part: impl Into<String>) -> Self {
         Self { slot, part: Some(part.into()) }
+    }
+
+    /// A table of a base as JSON: in the folder that it shares with the tables as CSV.
+    pub fn json_table(table: &str) -> Self {
+        Self::part(Format::Json.slot(), format!("{table}{JSON_PART}"))
+    }
+
+    /// A picture or file that a page or base holds.
+    pub fn asset(token: impl Into<String>) -> Self {
+        Self::part(Format::Assets.slot(), token)
+    }
+
+    /// What it is in; `None` for a folder.
+    pub fn format(&self) -> Option<Format> {
+        match (self.slot, &self.part) {
+            (Slot::Dir, _) => None,
+            (Slot::LinkTo(_) | Slot::LinkToDir, _) => Some(Format::Link),
+            (Slot::Product(Format::Csv), Some(part)) if part.ends_with(JSON_PART) => {
+                Some(Format::Json)
+            }
+            (Slot::Product(format), _) => Some(format),
+        }
     }
 }
 
@@ -147,6 +173,9 @@ pub struct PlaceRow {
     pub parent: Option<PlaceToken>,
     /// See [`super::tree::Node::created_secs`].
     pub created_secs: i64,
+    /// See [`super::tree::Node::order`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub order: u32,
     /// Where to open it in a browser.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
@@ -168,6 +197,9 @@ pub struct PlaceRow {
     /// What is on disk.
     #[serde(default)]
     pub products: BTreeMap<ProductKey, ProductRow>,
+    /// What was written as Markdown, once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<Box<PageRow>>,
     /// Why a format has no current product, and when that was asked.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outcomes: BTreeMap<Format, Outcome>,
@@ -307,6 +339,9 @@ pub enum Why {
     Forbidden,
     /// The service has no export for this type. Not asked until the object changes.
     Unsupported,
+    /// Too large to export, and so written as Markdown instead. Not asked until the object
+    /// changes, or with `--retry-failed`.
+    FellBack,
     /// Above `max_size`. Not asked until the object or the limit changes.
     TooLarge,
     /// The service refuses this object (too large to export, hidden blocks …). Not
@@ -322,7 +357,7 @@ impl Why {
     /// True where the place was wanted and has no current copy, so that a run with
     /// it exits 2 (forbidden ones only without `allow_forbidden`).
     pub fn is_want(self) -> bool {
-        !matches!(self, Self::Unsupported | Self::TooLarge)
+        !matches!(self, Self::Unsupported | Self::TooLarge | Self::FellBack)
     }
 }
 
@@ -415,6 +450,18 @@ mod tests {
     fn slots_and_products_survive_their_text() {
         for text in ["dir", "docx", "csv/0b12", "link:docx", "link:dir", "file", "url"] {
             let key = ProductKey::try_from(text.to_owned()).unwrap();
+            assert_eq!(String::from(key), text);
+        }
+        for (text, format) in [
+            ("csv/tbl1.json", Some(Format::Json)),
+            ("csv/tbl1", Some(Format::Csv)),
+            ("assets/boxcn1", Some(Format::Assets)),
+            ("blocks", Some(Format::Blocks)),
+            ("link:csv", Some(Format::Link)),
+            ("dir", None),
+        ] {
+            let key = ProductKey::try_from(text.to_owned()).unwrap();
+            assert_eq!(key.format(), format);
             assert_eq!(String::from(key), text);
         }
         assert!(ProductKey::try_from("exe".to_owned()).is_err());

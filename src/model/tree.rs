@@ -107,6 +107,11 @@ pub struct Node {
     /// Drive `created_time`, wiki `node_create_time`; seconds since 1970, 0 if unknown. Of
     /// a space its id, which numbers spaces in the order they were made.
     pub created_secs: i64,
+    /// Its number among its siblings, where people put them in an order: in a wiki. 0
+    /// everywhere else.
+    pub order: u32,
+    /// Who owns it, an `open_id`, where the listing says so.
+    pub owner: Option<String>,
     /// Edit time of the content, where the listing carries one. None for folders, spaces
     /// and Drive shortcuts, whose time is not their target's.
     pub edited: Option<Edited>,
@@ -141,6 +146,8 @@ pub struct Meta {
     pub edited: Edited,
     /// Creation, seconds since 1970.
     pub created_secs: i64,
+    /// Who owns it, an `open_id`.
+    pub owner: Option<String>,
     /// Where to open it in a browser.
     pub url: Option<String>,
 }

@@ -2,10 +2,9 @@
 
 use super::Inputs;
 use super::absent::ASK_AGAIN_SECS;
+use super::embeds;
 use crate::model::local::LocalEntry;
-use crate::model::recorded::{
-    Loc, Moved, Outcome, PlaceRow, ProductKey, ProductRow, Slot, Stamp, Why,
-};
+use crate::model::recorded::{Loc, Moved, Outcome, PlaceRow, ProductKey, ProductRow, Stamp, Why};
 use crate::model::{Edited, Format, Object, PlaceKey};
 
 /// mtimes this close are equal: FAT keeps 2 s, and copies round.
@@ -61,8 +60,10 @@ pub(super) enum Need {
     Add,
     /// The object changed.
     Update(&'static str),
-    /// The copy is damaged: these parts of it (empty: all).
-    Restore(&'static str, Vec<String>),
+    /// The copy is damaged: these files of it.
+    Restore(&'static str, Vec<ProductKey>),
+    /// The file of a page is damaged, and can be written again from its kept blocks.
+    Rewrite(&'static str),
     /// Not asked in this run.
     Skip(Outcome),
 }
@@ -83,10 +84,9 @@ pub(super) fn need(
     {
         return Need::Skip(outcome.clone());
     }
-    let slot = Slot::Product(format);
-    let products: Vec<(&ProductKey, &ProductRow)> =
-        row.products.iter().filter(|(product, _)| product.slot == slot).collect();
-    let Some((_, first)) = products.first() else { return Need::Add };
+    let Some((_, first)) = row.products.iter().find(|(p, _)| p.format() == Some(format)) else {
+        return Need::Add;
+    };
     if forced {
         return Need::Update("forced");
     }
@@ -94,23 +94,47 @@ pub(super) fn need(
         Ok(stamp) => stamp,
         Err(reason) => return Need::Update(reason),
     };
-    let mut damaged = Vec::new();
-    let mut reason = "missing";
-    for (product, _) in &products {
-        match on_disk(inputs, key, product) {
-            OnDisk::Intact | OnDisk::WrongTime | OnDisk::Unknown => {}
-            OnDisk::Altered => {
-                reason = "altered";
-                damaged.push(product.part.clone().unwrap_or_default());
+    if row.outcomes.get(&format).is_some_and(|outcome| outcome.why == Why::Failed) {
+        // A part of it may have come, and look current, when another one failed.
+        return Need::Update("failed before");
+    }
+    if format == Format::Comments
+        && let Some(every) = inputs.rules.comments_every_secs
+        && inputs.now_secs - first.stamp.seen_secs >= every
+    {
+        return Need::Update("read again from time to time");
+    }
+    if format == Format::Md {
+        match &row.page {
+            None => return Need::Update("its blocks are not kept"),
+            Some(page) if page.embeds.iter().any(|embed| embeds::moved(inputs, embed)) => {
+                return Need::Update("what it embeds changed");
             }
-            OnDisk::Missing => damaged.push(product.part.clone().unwrap_or_default()),
+            Some(_) => {}
         }
     }
-    if !damaged.is_empty() {
-        damaged.retain(|part| !part.is_empty());
-        return Need::Restore(reason, damaged);
+    let mut damaged = Vec::new();
+    let mut reason = "missing";
+    for product in row.products.keys().filter(|product| belongs(product, format)) {
+        match on_disk(inputs, key, product) {
+            OnDisk::Intact | OnDisk::WrongTime | OnDisk::Unknown => continue,
+            OnDisk::Altered => reason = "altered",
+            OnDisk::Missing => {}
+        }
+        damaged.push(product.clone());
     }
-    Need::Nothing(stamp)
+    match damaged.as_slice() {
+        [] => Need::Nothing(stamp),
+        [page] if page.format() == Some(Format::Md) => Need::Rewrite(reason),
+        _ => Need::Restore(reason, damaged),
+    }
+}
+
+/// True for the files that come and go with a format: a page or base has its pictures and
+/// files beside it.
+pub(super) fn belongs(product: &ProductKey, format: Format) -> bool {
+    let of = product.format();
+    of == Some(format) || (format.has_assets() && of == Some(Format::Assets))
 }
 
 /// `Ok`: the content is what was fetched (with a better stamp, if there is one).
@@ -175,11 +199,11 @@ fn ask_again(
     match outcome.why {
         Why::Failed => true,
         Why::Forbidden => changed || retry || inputs.now_secs - outcome.at_secs >= ASK_AGAIN_SECS,
-        Why::Refused => changed || retry,
+        Why::Refused | Why::FellBack => changed || retry,
         Why::Unsupported => changed,
         Why::TooLarge => changed || outcome.limit != inputs.rules.max_size,
         Why::Blocked => {
-            let at = inputs.recorded.slot(key, Slot::Product(format));
+            let at = inputs.recorded.slot(key, format.slot());
             let still_there = at.is_some_and(|at| inputs.local.entries.contains_key(&at));
             retry || inputs.options.adopt || !still_there
         }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::absent::{Absent, Fate};
 use super::content::{self, MTIME_TOLERANCE_SECS, Need, OnDisk};
 use super::draft::Draft;
+use super::embeds;
+use super::pages;
 use super::view::{self, Aim, Omit, Seen, View};
 use super::{Fetch, Inputs, MakeFolder, Plan, Questions, Relocation, Skip, Touch, Want, removal};
 use crate::model::change::{Change, ChangeKind, Failure};
@@ -45,6 +47,7 @@ pub fn questions(inputs: &Inputs<'_>) -> Questions {
     let (view, absent) = study(inputs);
     let mut metas = BTreeSet::new();
     let mut revisions = BTreeSet::new();
+    let mut boards = BTreeSet::new();
     let before: BTreeMap<&PlaceKey, &PlaceKey> =
         absent.moved.iter().map(|(old, new)| (new, old)).collect();
     for (key, seen) in &view.places {
@@ -66,21 +69,33 @@ pub fn questions(inputs: &Inputs<'_>) -> Questions {
         {
             revisions.insert(object.clone());
         }
+        if let Some(page) = pages::page_at_rest(inputs, &view, seen, old) {
+            let asks = embeds::asks(inputs, page);
+            metas.extend(asks.metas);
+            boards.extend(asks.boards);
+        }
     }
     metas.retain(|object| !inputs.answers.metas.contains_key(object));
     Questions {
         revisions: revisions.into_iter().collect(),
         metas: metas.into_iter().collect(),
         existence: absent.ask,
+        boards: boards.into_iter().collect(),
     }
 }
 
-/// Wiki listings carry no URL: where a `.url` file may be written, `metas` knows it.
+/// Wiki listings carry no URL: where one may be written, `metas` knows it.
 fn asks_url(seen: &Seen<'_>, row: Option<&PlaceRow>) -> Option<Object> {
     let known = seen.node.url.is_some() || row.is_some_and(|row| row.url.is_some());
     match &seen.aim {
         _ if known => None,
         Aim::Content { object, .. } if view::may_fall_back(&object.ty) => Some(object.clone()),
+        // A page names its own address, once.
+        Aim::Content { object, formats }
+            if formats.contains(&Format::Md) && row.is_none_or(|row| row.page.is_none()) =>
+        {
+            Some(object.clone())
+        }
         Aim::Url => seen.node.target.as_ref().map(|target| target.object.clone()),
         _ => None,
     }
@@ -92,6 +107,7 @@ fn short(why: Why) -> &'static str {
         Why::Forbidden => "may not be read",
         Why::Unsupported => "the service has no such export",
         Why::TooLarge => "larger than max_size",
+        Why::FellBack => "too large to export, so it is Markdown",
         Why::Refused => "the service refuses to export it",
         Why::Blocked => "a file that the mirror does not know is in the way",
         Why::Failed => "failed before",
@@ -138,11 +154,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         rows: draft.target.places.clone(),
         changed: BTreeSet::new(),
         fetches: BTreeMap::new(),
+        resting: BTreeSet::new(),
     };
     making.states(&absent);
     making.sources(&absent);
     making.folders_and_omissions();
     making.contents();
+    making.rewrites();
     making.removals(&absent);
     making.relocations();
     making.finish()
@@ -158,6 +176,8 @@ pub(super) struct Making<'m, 'a> {
     /// Places with some change.
     pub changed: BTreeSet<PlaceKey>,
     fetches: BTreeMap<Object, Fetch>,
+    /// Pages of which nothing is fetched in this run.
+    pub resting: BTreeSet<PlaceKey>,
 }
 
 impl Making<'_, '_> {
@@ -346,7 +366,7 @@ impl Making<'_, '_> {
                 Aim::Url => self.url(key),
                 Aim::Links { to, formats, dir } => {
                     for format in formats {
-                        self.link(key, Slot::LinkTo(*format), to, Slot::Product(*format));
+                        self.link(key, Slot::LinkTo(*format), to, format.slot());
                     }
                     if *dir {
                         self.link(key, Slot::LinkToDir, to, Slot::Dir);
@@ -378,7 +398,7 @@ impl Making<'_, '_> {
             };
             let row = &self.inputs.recorded.places[old];
             for format in formats {
-                let product = ProductKey::whole(Slot::Product(*format));
+                let product = ProductKey::whole(format.slot());
                 if row.products.contains_key(&product)
                     && content::on_disk(self.inputs, old, &product) == OnDisk::Intact
                     && matches!(self.need(key, object, *format), Need::Nothing(_))
@@ -409,19 +429,24 @@ impl Making<'_, '_> {
         format: Format,
         current: &BTreeMap<(Object, Format), (PlaceKey, ProductKey)>,
     ) {
-        let slot = Slot::Product(format);
-        let Some(path) = self.draft.path(key, slot) else { return };
+        let Some(path) = self.draft.path(key, format.slot()) else { return };
         let edited = self.view.edited(self.inputs, &self.view.places[key]);
         let failed_before = self.rows[key].outcomes.contains_key(&format);
-        let (kind, reason, parts) = match self.need(key, object, format) {
+        let (kind, reason, damaged) = match self.need(key, object, format) {
             Need::Nothing(stamp) => {
-                self.touch(key, slot);
+                self.touch(key, |product| content::belongs(product, format));
                 if let (Some(stamp), Some(row)) = (stamp, self.rows.get_mut(key)) {
-                    let products = row.products.iter_mut().filter(|(p, _)| p.slot == slot);
-                    products.for_each(|(_, product)| product.stamp = stamp.clone());
+                    let products = row.products.iter_mut();
+                    products
+                        .filter(|(product, _)| product.format() == Some(format))
+                        .for_each(|(_, product)| product.stamp = stamp.clone());
+                }
+                if format == Format::Md {
+                    self.page_at_rest(key);
                 }
                 return;
             }
+            Need::Rewrite(reason) => return self.restore_page(key, path, reason),
             Need::Skip(outcome) => {
                 let change = self.change(
                     ChangeKind::Skip,
@@ -436,7 +461,7 @@ impl Making<'_, '_> {
             }
             Need::Add => (ChangeKind::Add, failed_before.then_some("failed before"), Vec::new()),
             Need::Update(reason) => (ChangeKind::Update, Some(reason), Vec::new()),
-            Need::Restore(reason, parts) => (ChangeKind::Restore, Some(reason), parts),
+            Need::Restore(reason, damaged) => (ChangeKind::Restore, Some(reason), damaged),
         };
         if self.inputs.options.retry_failed && !failed_before {
             return;
@@ -452,13 +477,14 @@ impl Making<'_, '_> {
         let fetch = self.fetches.entry(object.clone()).or_insert_with(|| Fetch {
             object: object.clone(),
             title: seen.node.title.clone(),
+            owner: seen.node.owner.clone(),
             url: None,
             edited,
             revision,
             wants: Vec::new(),
         });
         fetch.url = fetch.url.take().or(url);
-        fetch.wants.push(Want { place: key.clone(), format, copy_from, parts, change });
+        fetch.wants.push(Want { place: key.clone(), format, copy_from, damaged, change });
     }
 
     /// A copy elsewhere serves only where it is at least as new as what this place's
@@ -484,10 +510,10 @@ impl Making<'_, '_> {
 
     /// Sets mtimes back where nothing else is wrong, and forgets a doubt that was
     /// dispelled.
-    pub fn touch(&mut self, key: &PlaceKey, slot: Slot) {
+    pub fn touch(&mut self, key: &PlaceKey, which: impl Fn(&ProductKey) -> bool) {
         let Some(old) = self.draft.before.get(key).cloned() else { return };
         let row = &self.inputs.recorded.places[&old];
-        for product in row.products.keys().filter(|product| product.slot == slot) {
+        for product in row.products.keys().filter(|product| which(product)) {
             let found = content::on_disk(self.inputs, &old, product);
             if matches!(found, OnDisk::Intact | OnDisk::WrongTime)
                 && let Some(now) = self.rows.get_mut(key)
@@ -501,12 +527,8 @@ impl Making<'_, '_> {
             let Some(Loc::Mirror(path)) = self.draft.target.product(key, product) else {
                 continue;
             };
-            let format = match slot {
-                Slot::Product(format) => Some(format),
-                _ => None,
-            };
-            let change =
-                self.change(ChangeKind::Restore, key, path, format, Some("modification time"));
+            let reason = Some("modification time");
+            let change = self.change(ChangeKind::Restore, key, path, product.format(), reason);
             let product = product.clone();
             self.plan.touches.push(Touch { place: key.clone(), product, change });
         }
@@ -599,11 +621,7 @@ impl Making<'_, '_> {
             let Some(path) = self.draft.path(key, slot).filter(|_| !stays) else {
                 continue;
             };
-            let format = match slot {
-                Slot::Product(format) => Some(format),
-                Slot::LinkTo(_) | Slot::LinkToDir => Some(Format::Link),
-                Slot::Dir => None,
-            };
+            let format = ProductKey::whole(slot).format();
             let mut change = self.change(ChangeKind::Move, key, path, format, None);
             change.from =
                 self.inputs.recorded.slot(old, slot).and_then(|at| at.in_mirror().cloned());

@@ -152,6 +152,7 @@ impl Draft {
                 title: node.title.clone(),
                 parent: parent.clone(),
                 created_secs: node.created_secs,
+                order: node.order,
                 url,
                 edited: steady(old.and_then(|row| row.edited), edited),
                 state: PlaceState::Live,
@@ -159,6 +160,7 @@ impl Draft {
                 stem: names.stem,
                 names: names.names,
                 products: old.map(|row| row.products.clone()).unwrap_or_default(),
+                page: old.and_then(|row| row.page.clone()),
                 outcomes: old.map(|row| row.outcomes.clone()).unwrap_or_default(),
                 elsewhere: old.map(|row| row.elsewhere.clone()).unwrap_or_default(),
             };

@@ -125,12 +125,7 @@ fn told(
         .into_iter()
         .filter_map(|product| {
             let at = recorded.product(key, &product)?;
-            let format = match product.slot {
-                Slot::Product(format) => Some(format),
-                Slot::LinkTo(_) | Slot::LinkToDir => Some(Format::Link),
-                Slot::Dir => None,
-            };
-            let change = change(key, row, in_mirror(&at)?, format, reason)?;
+            let change = change(key, row, in_mirror(&at)?, product.format(), reason)?;
             Some((product, change))
         })
         .collect()

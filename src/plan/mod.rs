@@ -7,20 +7,22 @@ mod absent;
 mod content;
 mod decide;
 mod draft;
+mod embeds;
 mod known;
+mod pages;
 mod removal;
 mod stand_ins;
 #[cfg(test)]
 mod tests;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::change::{Change, Failure};
 use crate::model::local::LocalState;
 use crate::model::recorded::{PlaceRow, ProductKey, Recorded, Slot, Why};
 use crate::model::tree::{Existence, Meta, RemoteTree};
-use crate::model::{Edited, Format, Object, PlaceKey, SourceName};
+use crate::model::{ContentHash, Edited, Format, Object, PlaceKey, SourceName};
 use crate::rules::{Globs, Rules};
 
 pub use decide::{needs_hash, plan, questions, url_file_text};
@@ -69,12 +71,17 @@ pub struct Questions {
     pub metas: Vec<Object>,
     /// Recorded places that a complete listing no longer shows.
     pub existence: Vec<(PlaceKey, Object)>,
+    /// Whiteboards whose nodes tell whether they changed, by token.
+    pub boards: Vec<String>,
 }
 
 impl Questions {
     /// True where the plan can be made.
     pub fn is_empty(&self) -> bool {
-        self.revisions.is_empty() && self.metas.is_empty() && self.existence.is_empty()
+        self.revisions.is_empty()
+            && self.metas.is_empty()
+            && self.existence.is_empty()
+            && self.boards.is_empty()
     }
 }
 
@@ -87,6 +94,8 @@ pub struct Answers {
     pub metas: BTreeMap<Object, Result<Meta, Existence>>,
     /// By place.
     pub existence: BTreeMap<PlaceKey, Existence>,
+    /// Hash of a whiteboard's nodes; `None` where they could not be read.
+    pub boards: BTreeMap<String, Option<ContentHash>>,
 }
 
 /// What to do, in the order in which `apply` does it.
@@ -106,6 +115,8 @@ pub struct Plan {
     pub folders: Vec<MakeFolder>,
     /// Content to get, one entry an object.
     pub fetches: Vec<Fetch>,
+    /// Pages to write again from the blocks that were kept.
+    pub rewrites: Vec<Rewrite>,
     /// Files whose bytes are right and whose mtime is not.
     pub touches: Vec<Touch>,
     /// `.url` files to write.
@@ -122,10 +133,20 @@ pub struct Plan {
     pub unchanged: Vec<PlaceKey>,
     /// Listings that failed, by source: exit 2.
     pub listing_failures: Vec<(SourceName, Failure)>,
+    /// Files in the copy that the config no longer asks for: they may stay, but nothing
+    /// refers to them.
+    pub stale: BTreeSet<(PlaceKey, Format)>,
     /// What sources to record after the run: root, and the time of a full walk.
     pub sources: BTreeMap<SourceName, crate::model::recorded::SourceRow>,
     /// Things to say that are no change of a place.
     pub warnings: Vec<String>,
+}
+
+impl Plan {
+    /// Every file to fetch.
+    pub fn wants(&self) -> impl Iterator<Item = &Want> {
+        self.fetches.iter().flat_map(|fetch| &fetch.wants)
+    }
 }
 
 /// A place's row gets another key, parent, title or names, and what it has on disk
@@ -161,6 +182,8 @@ pub struct Fetch {
     pub object: Object,
     /// Its title, for messages.
     pub title: String,
+    /// Its owner's `open_id`, where the listing named one.
+    pub owner: Option<String>,
     /// Where to open it in a browser, for a `.url` stand-in.
     pub url: Option<String>,
     /// The edit time as listed.
@@ -181,8 +204,18 @@ pub struct Want {
     /// A recorded product of the same object with the same content elsewhere in the
     /// copy (named by where it stands after the moves): copied instead of fetched.
     pub copy_from: Option<(PlaceKey, ProductKey)>,
-    /// For a side folder: only these parts are missing or altered; empty: all.
-    pub parts: Vec<String>,
+    /// For what is more than one file: only these are missing or altered; empty: all.
+    pub damaged: Vec<ProductKey>,
+    /// What is printed.
+    pub change: Change,
+}
+
+/// A page to write again from the blocks that were kept: something that it refers to has
+/// another path or title, or its file is damaged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rewrite {
+    /// The place; the slot is that of `md`.
+    pub place: PlaceKey,
     /// What is printed.
     pub change: Change,
 }

@@ -67,12 +67,7 @@ struct Wanted {
 fn prune(making: &mut Making<'_, '_>, want: &Wanted, product: &ProductKey) -> Option<Change> {
     let at = making.draft.target.product(&want.key, product)?;
     let path = at.in_mirror()?.clone();
-    let format = match product.slot {
-        Slot::Product(format) => Some(format),
-        Slot::LinkTo(_) | Slot::LinkToDir => Some(Format::Link),
-        Slot::Dir => None,
-    };
-    Some(making.change(ChangeKind::Prune, &want.key, path, format, Some(want.reason)))
+    Some(making.change(ChangeKind::Prune, &want.key, path, product.format(), Some(want.reason)))
 }
 
 fn gone(making: &Making<'_, '_>, absent: &Absent) -> Vec<Wanted> {
@@ -129,12 +124,12 @@ fn unwanted(making: &Making<'_, '_>, absent: &Absent) -> Vec<Wanted> {
         if !may_prune(making, absent, &key.source) {
             continue;
         }
-        let slots = View::wanted_slots(&seen.aim);
+        let formats = View::wanted_formats(&seen.aim);
         let row = &making.rows[key];
         let complete = match &seen.aim {
-            Aim::Content { formats, .. } => formats.iter().all(|format| {
-                row.products.keys().any(|product| product.slot == Slot::Product(*format))
-            }),
+            Aim::Content { formats, .. } => formats
+                .iter()
+                .all(|format| row.products.keys().any(|product| product.format() == Some(*format))),
             _ => true,
         };
         let linked = matches!(seen.aim, Aim::Links { .. });
@@ -146,7 +141,7 @@ fn unwanted(making: &Making<'_, '_>, absent: &Absent) -> Vec<Wanted> {
                 Slot::LinkTo(_) | Slot::LinkToDir | Slot::Dir => false,
                 // Stands in for a link where there are no symlinks.
                 Slot::Product(Format::Url) if linked => false,
-                slot @ Slot::Product(_) => !slots.contains(&slot),
+                Slot::Product(_) => !product.format().is_some_and(|f| formats.contains(&f)),
             })
             .cloned()
             .collect();

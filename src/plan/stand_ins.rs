@@ -39,7 +39,7 @@ impl Making<'_, '_> {
                 OnDisk::Missing => (ChangeKind::Restore, Some("missing")),
                 OnDisk::Altered => (ChangeKind::Restore, Some("altered")),
                 _ if known.blake3 != text_hash => (ChangeKind::Update, Some("edited")),
-                _ => return self.touch(key, slot),
+                _ => return self.touch(key, |product| product.slot == slot),
             },
             _ => (ChangeKind::Add, None),
         };
@@ -98,7 +98,10 @@ impl Making<'_, '_> {
         let Some(row) = self.rows.get(key) else { return false };
         let has = row.products.keys().any(|product| product.slot == slot);
         let aim = self.view.places.get(key).map(|seen| &seen.aim);
-        let Some(Aim::Content { object, .. }) = aim else { return has };
-        has || !matches!(self.need(key, object, format), Need::Skip(_) | Need::Nothing(_))
+        let Some(Aim::Content { object, formats }) = aim else { return has };
+        let mut formats = formats.iter().filter(|wanted| wanted.slot() == format.slot());
+        has || formats.any(|format| {
+            !matches!(self.need(key, object, *format), Need::Skip(_) | Need::Nothing(_))
+        })
     }
 }

@@ -42,6 +42,8 @@ fn rules() -> Rules {
             types: Vec::new(),
         },
         max_size: None,
+        markdown: crate::rules::Markdown::default(),
+        comments_every_secs: None,
         allow_forbidden: false,
         prune_default: PruneAction::Trash,
         prune_rules: Vec::new(),
@@ -102,6 +104,8 @@ impl World {
             object: Object::new(ty, token),
             title: title.to_owned(),
             created_secs: 100,
+            order: 0,
+            owner: None,
             edited: Some(Edited { channel: Channel::Drive, at_secs: 500, seen_secs: self.now }),
             has_children: false,
             url: Some(format!("https://example.feishu.cn/{token}")),
@@ -570,6 +574,7 @@ fn shortcuts_follow_their_target_and_fetch_what_is_nowhere_else() {
         title: "Far away".to_owned(),
         edited,
         created_secs: 1,
+        owner: None,
         url: None,
     };
     world.metas.insert(far.clone(), meta);

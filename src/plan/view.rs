@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inputs;
 use crate::layout;
-use crate::model::recorded::{PlaceState, Slot};
+use crate::model::recorded::{PlaceState, Slot, Why};
 use crate::model::tree::{Existence, Meta, Node};
 use crate::model::{Edited, Format, ObjType, Object, PlaceKey, PlaceToken, SourceName};
 use crate::rules::ShortcutMode;
@@ -90,17 +90,15 @@ impl<'a> View<'a> {
     }
 
     fn aim_plain(&mut self, inputs: &Inputs<'a>) {
-        for seen in self.places.values_mut() {
+        for (key, seen) in &mut self.places {
             let node = seen.node;
             seen.aim = match &node.object.ty {
                 _ if node.filtered => Aim::Nothing(Omit::Filtered),
                 ObjType::Folder | ObjType::Space => Aim::Folder,
                 ObjType::Shortcut => continue,
-                ty => match inputs.rules.formats_at(&seen.glob_path, ty) {
-                    [] => Aim::Nothing(Omit::Unsupported),
-                    formats => {
-                        Aim::Content { object: node.object.clone(), formats: sorted(formats) }
-                    }
+                ty => match formats(inputs, key, &seen.glob_path, ty) {
+                    formats if formats.is_empty() => Aim::Nothing(Omit::Unsupported),
+                    formats => Aim::Content { object: node.object.clone(), formats },
                 },
             };
         }
@@ -155,7 +153,7 @@ impl<'a> View<'a> {
                 let home = named.filter(|k| all.contains(k)).or_else(|| all.first().cloned());
                 if let Some(to) = home {
                     let (formats, dir) = match &self.places[&to].aim {
-                        Aim::Content { formats, .. } => (formats.clone(), false),
+                        Aim::Content { formats, .. } => (linked(formats), false),
                         _ => (Vec::new(), true),
                     };
                     // Whether a wiki node also has a folder is known once folders are
@@ -170,7 +168,7 @@ impl<'a> View<'a> {
                 }
             }
         }
-        let formats = inputs.rules.formats_at(&seen.glob_path, &target.object.ty);
+        let formats = formats(inputs, key, &seen.glob_path, &target.object.ty);
         if formats.is_empty() {
             return if seen.node.url.is_some() {
                 Aim::Url
@@ -187,7 +185,7 @@ impl<'a> View<'a> {
             Some(Err(_)) => return Aim::Nothing(Omit::TargetForbidden),
             Some(Ok(_)) => {}
         }
-        Aim::Content { object: target.object.clone(), formats: sorted(formats) }
+        Aim::Content { object: target.object.clone(), formats }
     }
 
     /// A target that this run did not list (another source, a folder that could not be
@@ -207,8 +205,9 @@ impl<'a> View<'a> {
             _ => None,
         });
         let formats: BTreeSet<Format> = formats.collect();
+        let formats: Vec<Format> = formats.into_iter().collect();
         let dir = row.names.contains_key(&Slot::Dir);
-        Some(Aim::Links { to: to.clone(), formats: formats.into_iter().collect(), dir })
+        Some(Aim::Links { to: to.clone(), formats: linked(&formats), dir })
     }
 
     /// Keeps the folders of these places: something recorded is below them.
@@ -271,15 +270,31 @@ impl<'a> View<'a> {
             .filter_map(|key| self.places.get(&key).map(|seen| (key, seen)))
     }
 
+    /// The formats of files that a place's aim asks for, those that may stand in included.
+    pub fn wanted_formats(aim: &Aim) -> Vec<Format> {
+        match aim {
+            Aim::Content { object, formats } => {
+                let mut all = formats.clone();
+                if formats.iter().any(|format| format.has_assets()) {
+                    all.push(Format::Assets);
+                }
+                if may_fall_back(&object.ty) {
+                    all.push(Format::Url);
+                }
+                all
+            }
+            Aim::Url => vec![Format::Url],
+            Aim::Links { .. } | Aim::Folder | Aim::Nothing(_) => Vec::new(),
+        }
+    }
+
     /// The slots that a place's aim asks for, without its folder.
     pub fn wanted_slots(aim: &Aim) -> Vec<Slot> {
         match aim {
-            Aim::Content { object, formats } => {
-                let mut slots: Vec<Slot> = formats.iter().copied().map(Slot::Product).collect();
-                if may_fall_back(&object.ty) {
-                    slots.push(Slot::Product(Format::Url));
-                }
-                slots
+            Aim::Content { .. } | Aim::Url => {
+                let formats = Self::wanted_formats(aim);
+                let slots: BTreeSet<Slot> = formats.iter().map(|format| format.slot()).collect();
+                slots.into_iter().collect()
             }
             Aim::Links { formats, dir, .. } => {
                 let mut slots: Vec<Slot> = formats.iter().copied().map(Slot::LinkTo).collect();
@@ -288,7 +303,6 @@ impl<'a> View<'a> {
                 }
                 slots
             }
-            Aim::Url => vec![Slot::Product(Format::Url)],
             Aim::Folder | Aim::Nothing(_) => Vec::new(),
         }
     }
@@ -322,8 +336,42 @@ pub(super) fn naming_type(node: &Node) -> &ObjType {
     layout::naming_type(&node.object, node.target.as_ref().map(|target| &target.object))
 }
 
-fn sorted(formats: &[Format]) -> Vec<Format> {
-    formats.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+/// The files wanted of an object of this type at a place, sorted; none for types that have
+/// none.
+fn formats(inputs: &Inputs<'_>, key: &PlaceKey, glob_path: &str, ty: &ObjType) -> Vec<Format> {
+    let rules = inputs.rules;
+    let mut formats: BTreeSet<Format> = rules.formats_at(glob_path, ty).iter().copied().collect();
+    if formats.is_empty() {
+        return Vec::new();
+    }
+    let mut outcomes = inputs.recorded.places.get(key).into_iter().flat_map(|row| &row.outcomes);
+    if outcomes.any(|(_, outcome)| outcome.why == Why::FellBack) {
+        formats.insert(Format::Md);
+    }
+    if formats.contains(&Format::Md) && rules.markdown.raw {
+        formats.insert(Format::Blocks);
+    }
+    if rules.comments_every_secs.is_some() && has_comments(ty) {
+        formats.insert(Format::Comments);
+    }
+    formats.into_iter().collect()
+}
+
+/// Documents whose comments the service shows, see
+/// [`crate::feishu::Client::list_comments`].
+fn has_comments(ty: &ObjType) -> bool {
+    matches!(ty, ObjType::Docx | ObjType::Doc | ObjType::Sheet | ObjType::Slides)
+}
+
+/// What a shortcut links to: one link a name, and none to side folders of pictures, which a
+/// page finds by its own name only.
+fn linked(formats: &[Format]) -> Vec<Format> {
+    let slots = formats.iter().filter_map(|format| match format.slot() {
+        Slot::Product(Format::Assets) => None,
+        Slot::Product(format) => Some(format),
+        _ => None,
+    });
+    slots.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn glob_path(

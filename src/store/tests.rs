@@ -37,6 +37,8 @@ fn row(parent: Option<&str>, title: &str, folder: bool) -> PlaceRow {
         title: title.to_owned(),
         parent: parent.map(PlaceToken::from),
         created_secs: 1_600_000_000,
+        order: 0,
+        page: None,
         url: None,
         edited: None,
         state: PlaceState::Live,

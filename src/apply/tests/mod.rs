@@ -80,6 +80,7 @@ impl World {
             adopt: self.adopt,
             deadline: None,
             retries: 3,
+            markdown: crate::rules::Markdown::default(),
             allow_forbidden: false,
         }
     }
@@ -232,6 +233,8 @@ pub fn row(token: &str, parent: Option<&str>, names: &[(Slot, &str)]) -> PlaceRo
         title: names[0].1.to_owned(),
         parent: parent.map(PlaceToken::from),
         created_secs: 0,
+        order: 0,
+        page: None,
         url: None,
         edited: None,
         state: PlaceState::Live,

@@ -193,6 +193,7 @@ pub fn fetch(ty: ObjType, token: &str, wants: Vec<Want>) -> Fetch {
     Fetch {
         object: Object::new(ty, token),
         title: token.to_owned(),
+        owner: None,
         url: Some(format!("https://x.feishu.cn/{token}")),
         edited: Some(edited()),
         revision: None,
@@ -203,7 +204,7 @@ pub fn fetch(ty: ObjType, token: &str, wants: Vec<Want>) -> Fetch {
 pub fn want(key: &PlaceKey, format: Format, path: &str) -> Want {
     let mut change = change(ChangeKind::Add, key, path);
     change.format = Some(format);
-    Want { place: key.clone(), format, copy_from: None, parts: Vec::new(), change }
+    Want { place: key.clone(), format, copy_from: None, damaged: Vec::new(), change }
 }
 
 /// A plan that adds one uploaded file of that name.

@@ -6,6 +6,7 @@
 //! something outside of the document changes: a linked page moves, a person's name is found.
 
 pub mod block;
+pub mod kept;
 pub mod markdown;
 pub mod needs;
 mod parse;
@@ -15,5 +16,6 @@ pub mod url;
 #[cfg(test)]
 mod tests;
 
+pub use self::kept::Kept;
 pub use self::needs::Needs;
 pub use self::tree::{MAX_DEPTH, NodeId, Problems, Tree};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::export::docx::Tree;
 
@@ -71,7 +72,8 @@ impl Default for Context {
 }
 
 /// Something that was looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Found<T> {
     /// Here it is.
     Here(T),
@@ -79,6 +81,26 @@ pub enum Found<T> {
     Forbidden,
     /// It is not there, for this reason: a few words such as "deleted".
     Absent(String),
+}
+
+impl<T> Found<T> {
+    /// The same with another value.
+    pub fn map<U>(self, with: impl FnOnce(T) -> U) -> Found<U> {
+        match self {
+            Self::Here(value) => Found::Here(with(value)),
+            Self::Forbidden => Found::Forbidden,
+            Self::Absent(why) => Found::Absent(why),
+        }
+    }
+
+    /// The same of a reference.
+    pub fn as_ref(&self) -> Found<&T> {
+        match self {
+            Self::Here(value) => Found::Here(value),
+            Self::Forbidden => Found::Forbidden,
+            Self::Absent(why) => Found::Absent(why.clone()),
+        }
+    }
 }
 
 /// Where a mentioned document is.
@@ -92,7 +114,7 @@ pub struct DocumentLink {
 }
 
 /// An embedded sheet or table.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Data {
     /// Its name.
     pub title: String,
@@ -101,6 +123,7 @@ pub struct Data {
     /// How many rows there are without the header.
     pub total_rows: usize,
     /// Where all of it is, relative to the page's folder.
+    #[serde(skip)]
     pub full: Option<String>,
 }
 
