@@ -1,0 +1,3 @@
+//! Documents as Markdown, bases as JSON, and what people said about them.
+
+mod links;
