@@ -1,3 +1,5 @@
 //! Documents as Markdown, bases as JSON, and what people said about them.
 
+mod embeds;
 mod links;
+mod pictures;

@@ -1,0 +1,126 @@
+//! What a page shows of other documents changes without the page: it is looked at from time
+//! to time, at one call for two hundred of them, and one a whiteboard.
+
+use std::time::Duration;
+
+use crate::support::{Mirror, Run, tenant};
+use feishu_mirror::sim::Tenant;
+use serde_json::json;
+
+const HOME: &str = "[[source]]\nname = \"drive\"\nkind = \"drive\"\nfolder = \"FOLDER\"\n\
+    [export]\ndocx = [\"md\"]\n";
+const METAS: &str = "/drive/v1/metas/batch_query";
+const BLOCKS: &str = "/docx/v1/documents/:document_id/blocks";
+const NODES: &str = "/board/v1/whiteboards/:whiteboard_id/nodes";
+const DAY: Duration = Duration::from_secs(86_400);
+
+async fn later(time: Duration) {
+    tokio::time::advance(time).await;
+}
+
+fn page(mirror: &Mirror) -> String {
+    String::from_utf8(mirror.read("drive/Page.md")).unwrap()
+}
+
+async fn quiet(mirror: &Mirror, tenant: &Tenant) -> Run {
+    tenant.forget_calls();
+    let run = mirror.sync().await.success();
+    assert_eq!(run.changes(), [""; 0]);
+    run
+}
+
+/// A sheet and a table of a base that are not mirrored themselves, embedded in a page.
+#[tokio::test(start_paused = true)]
+async fn an_embedded_sheet_is_looked_at_once_a_day() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let sheet = root.sheet("Numbers").tabs(&["Q1"]).cells("Q1", &[&["a", "b"], &["1", "2"]]);
+    let base = root.bitable("Tasks");
+    let table = base.table("Open").fields(&[("Name", 1)]).records(3);
+    let home = root.folder("Home");
+    home.docx("Page").embed_sheet(&sheet, "Q1").embed_table(&table);
+    let mirror = Mirror::with(&tenant, &HOME.replace("FOLDER", &home.token()));
+    mirror.sync().await.success();
+    assert!(page(&mirror).contains("| 1 | 2 |"), "{}", page(&mirror));
+    let metas = |calls: usize| assert_eq!(tenant.calls("POST", METAS), calls);
+
+    // Within the day nobody looks; after it once, and then not for another day.
+    later(DAY / 2).await;
+    sheet.edit_cells("Q1", json!([["a", "b"], ["1", "3"]]));
+    quiet(&mirror, &tenant).await;
+    metas(0);
+    later(DAY / 2).await;
+    tenant.forget_calls();
+    let foretold = mirror.diff().await.success().changes();
+    let run = mirror.sync().await.success();
+    assert_eq!(run.changes(), foretold);
+    assert_eq!(run.changes(), ["update drive/Page.md"]);
+    assert!(page(&mirror).contains("| 1 | 3 |"), "{}", page(&mirror));
+    quiet(&mirror, &tenant).await;
+    metas(0);
+
+    later(DAY).await;
+    let before = mirror.snapshot();
+    quiet(&mirror, &tenant).await;
+    metas(1);
+    assert_eq!(tenant.calls("GET", BLOCKS), 0);
+    quiet(&mirror, &tenant).await;
+    metas(0);
+    assert_eq!(mirror.changed_since(&before), [""; 0]);
+
+    later(DAY).await;
+    table.edit_cell(0, "Name", json!("Renamed"));
+    mirror.sync().await.success();
+    assert!(page(&mirror).contains("Renamed"), "{}", page(&mirror));
+}
+
+/// A whiteboard has no edit time: every week its nodes tell.
+#[tokio::test(start_paused = true)]
+async fn a_whiteboard_is_looked_at_once_a_week() {
+    let tenant = tenant();
+    let home = tenant.root().folder("Home");
+    let doc = home.docx("Page").paragraph("Drawn:");
+    let board = doc.board(json!([{"id": "o1", "type": "composite_shape"}]));
+    let mirror = Mirror::with(&tenant, &HOME.replace("FOLDER", &home.token()));
+    mirror.sync().await.success();
+    let files = mirror.files();
+    let picture = files.iter().find(|path| path.contains(&board.token())).unwrap().clone();
+    let before = mirror.read(&picture);
+    later(6 * DAY).await;
+    board.edit(json!([{"id": "o1", "type": "composite_shape"}, {"id": "o2", "type": "line"}]));
+    quiet(&mirror, &tenant).await;
+    assert_eq!(tenant.calls("GET", NODES), 0);
+    later(DAY).await;
+    tenant.forget_calls();
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", BLOCKS), 1);
+    assert_ne!(mirror.read(&picture), before);
+    later(7 * DAY).await;
+    quiet(&mirror, &tenant).await;
+    assert_eq!((tenant.calls("GET", NODES), tenant.calls("GET", BLOCKS)), (1, 0));
+}
+
+/// The source of a synced block is edited: the page that shows it is renewed.
+#[tokio::test(start_paused = true)]
+async fn a_synced_block_follows_its_source() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let text = |words: &str| {
+        json!({"block_type": 2, "text": {"elements": [{"text_run": {"content": words}}]}})
+    };
+    let source = root.docx("Source");
+    let block = source.sync_source(&[text("Said once")]);
+    let home = root.folder("Home");
+    home.docx("Page").synced(&source, &block);
+    let mirror = Mirror::with(&tenant, &HOME.replace("FOLDER", &home.token()));
+    mirror.sync().await.success();
+    assert!(page(&mirror).contains("Said once"), "{}", page(&mirror));
+    later(DAY).await;
+    quiet(&mirror, &tenant).await;
+    assert_eq!((tenant.calls("POST", METAS), tenant.calls("GET", BLOCKS)), (1, 0));
+    later(DAY).await;
+    source.touch();
+    tenant.forget_calls();
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", BLOCKS), 2, "the page and the source");
+}
