@@ -193,6 +193,11 @@ impl Fetcher {
         }
     }
 
+    /// True where what is in flight is to be dropped, not brought to an end.
+    pub(super) fn is_quitting(&self) -> bool {
+        self.quit.is_cancelled()
+    }
+
     /// Waits for something unless the run ends first.
     pub(super) async fn unless_quit<T>(&self, work: impl Future<Output = T>) -> Result<T, Setback> {
         tokio::select! {

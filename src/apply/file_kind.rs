@@ -2,7 +2,7 @@
 //!
 //! By its first bytes: they cannot lie, while a name may be missing and the service makes
 //! a file's type from its name. Magic numbers: the formats' own specifications (PNG, RFC
-//! 2083; GIF89a; JPEG, ISO 10918-1; RIFF; ISO base media, ISO 14496-12; PKWARE APPNOTE).
+//! 2083; GIF; JPEG, ISO 10918-1; RIFF; ISO base media, ISO 14496-12; PKWARE APPNOTE).
 
 /// How many first bytes are enough to tell: an SVG may begin with a comment.
 pub(super) const HEAD: usize = 1024;
@@ -35,15 +35,8 @@ pub(super) fn extension(head: &[u8], name: Option<&str>, media_type: Option<&str
     let named = name.and_then(of_name);
     match (content(head), named) {
         (Some(Content::Plain(known)), Some(named)) if is_spelling(known, &named) => named,
-        (Some(Content::Plain(known)), _) => known.to_owned(),
-        (Some(Content::Frame(known)), Some(named)) => {
-            if is_picture(&named) {
-                known.to_owned()
-            } else {
-                named
-            }
-        }
-        (Some(Content::Frame(known)), None) => known.to_owned(),
+        (Some(Content::Frame(_)), Some(named)) if !is_picture(&named) => named,
+        (Some(Content::Plain(known) | Content::Frame(known)), _) => known.to_owned(),
         (None, Some(named)) => named,
         (None, None) => media_type.and_then(of_media_type).unwrap_or("bin").to_owned(),
     }
@@ -168,7 +161,8 @@ mod tests {
     #[test]
     fn content_comes_before_the_name_and_the_name_before_the_type() {
         let svg = b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- a > b -->\n<svg xmlns=\"x\">";
-        let cases: [(&[u8], Option<&str>, Option<&str>, &str, &str); 26] = [
+        type Case<'a> = (&'a [u8], Option<&'a str>, Option<&'a str>, &'a str, &'a str);
+        let cases: [Case<'_>; 26] = [
             (PNG, None, Some("application/octet-stream"), "png", "a picture has no name"),
             (PNG, Some("a.jpg"), Some("image/jpeg"), "png", "a wrong name"),
             (PNG, Some("a.APNG"), None, "apng", "another spelling"),

@@ -20,11 +20,17 @@ impl Making<'_> {
     /// Fetches a whiteboard. One whose nodes stand in the copy as they are now has the
     /// picture that stands there.
     pub(super) async fn board(&mut self, token: &str) -> Result<(), Setback> {
+        let picture = self.picture_of(token).await?;
+        self.kept.boards.insert(token.to_owned(), picture);
+        Ok(())
+    }
+
+    async fn picture_of(&mut self, token: &str) -> Result<Found<String>, Setback> {
         let fetcher = self.fetcher;
         let nodes = match self.ask(fetcher.client.get_board_nodes(token)).await? {
             Found::Here(nodes) => nodes,
-            Found::Forbidden => return Ok(self.shown(token, Found::Forbidden)),
-            Found::Absent(why) => return Ok(self.shown(token, Found::Absent(why))),
+            Found::Forbidden => return Ok(Found::Forbidden),
+            Found::Absent(why) => return Ok(Found::Absent(why)),
         };
         self.embed(Object::new(ObjType::from(BOARD), token), Some(board_hash(&nodes)));
         let mut text = serde_json::to_vec_pretty(&nodes).expect("JSON has a JSON form");
@@ -35,27 +41,22 @@ impl Making<'_> {
         let same = self.places.everywhere(&part).is_some_and(|copy| copy.row.blake3 == hash);
         if let Some(copy) = self.places.everywhere(token).filter(|_| same) {
             let name = copy.row.part_name.clone().unwrap_or_default();
-            return Ok(self.shown(token, Found::Here(name)));
+            return Ok(Found::Here(name));
         }
         if !same {
             let disk = fetcher.disk.clone();
             let sealed = blocking(move || stage(&disk, &text)).await?;
             self.files.push((part, sealed));
         }
-        let picture = match media::board(fetcher, token).await {
+        match media::board(fetcher, token).await {
             Ok(Ok(file)) => {
                 self.files.push((token.to_owned(), file.sealed));
-                Found::Here(file.name)
+                Ok(Found::Here(file.name))
             }
-            Ok(Err(Refused::TooLarge)) => Found::Absent(TOO_LARGE.to_owned()),
-            Ok(Err(Refused::Api(error))) => self.refused(error)?,
-            Err(setback) => self.failed(setback)?,
-        };
-        Ok(self.shown(token, picture))
-    }
-
-    fn shown(&mut self, token: &str, picture: Found<String>) {
-        self.kept.boards.insert(token.to_owned(), picture);
+            Ok(Err(Refused::TooLarge)) => Ok(Found::Absent(TOO_LARGE.to_owned())),
+            Ok(Err(Refused::Api(error))) => self.refused(error),
+            Err(setback) => self.failed(setback),
+        }
     }
 }
 

@@ -112,6 +112,9 @@ async fn from_kept(
 /// Gets the files that a place lacks. `false`: one of them is no longer to be had as it
 /// was, so that the page has to be looked at as a whole.
 async fn restored(making: &mut Making<'_>) -> Result<bool, Setback> {
+    if making.places.0.is_empty() {
+        return Ok(true);
+    }
     let before = making.kept.assets();
     let lacking = before.keys().filter(|part| making.places.everywhere(part).is_none());
     let lacking: BTreeSet<String> = lacking.cloned().collect();

@@ -99,8 +99,16 @@ impl<'a> Making<'a> {
 
     /// Remembers a failure that the next run may not meet again; hands back any other.
     pub(super) fn failed<T>(&mut self, setback: Setback) -> Result<Found<T>, Setback> {
-        let Setback::Trouble(trouble) = setback else { return Err(setback) };
-        self.first.get_or_insert(trouble.failure);
+        let failure = match setback {
+            Setback::Trouble(trouble) => trouble.failure,
+            // The calls of the run are used up. What was fetched with them is kept, or else
+            // a page of more pictures than calls would never be done.
+            Setback::Stopped if !self.files.is_empty() && !self.fetcher.is_quitting() => {
+                Trouble::failed("the run ended before them").failure
+            }
+            other => return Err(other),
+        };
+        self.first.get_or_insert(failure);
         Ok(Found::Absent(FAILED.to_owned()))
     }
 

@@ -14,6 +14,9 @@ use super::super::fetch::Setback;
 use super::super::media::DELETED;
 use super::making::Making;
 
+/// Rows of a sheet that are counted by their first cells; of a longer one its grid is told.
+const MAX_COUNTED: u32 = 10_000;
+
 /// Values of `extra` that are tried; each costs a call for each picture that is refused.
 const MAX_EXTRAS: usize = 3;
 
@@ -70,9 +73,26 @@ impl Making<'_> {
         };
         let cells = |row: &Vec<_>| row.iter().map(cells::sheet_cell).collect();
         let shown = trimmed(values.rows.iter().map(cells).collect());
-        // Where rows at the end of these are empty, those that follow are taken to be so
-        // too: every sheet begins with hundreds of them.
-        let all = if shown.len() < size(rows) { shown.len() } else { size(sheet.rows) };
+        let all = if shown.len() < size(rows) || rows == sheet.rows {
+            // Empty rows at the end of these: those that follow are taken to be so too.
+            shown.len()
+        } else if sheet.rows > MAX_COUNTED {
+            size(sheet.rows)
+        } else {
+            // The grid says little, since every sheet begins with hundreds of empty rows.
+            let more = fetcher.client.get_sheet_values(
+                &part.container,
+                &sheet.id,
+                rows..sheet.rows,
+                1,
+                Render::Formatted,
+            );
+            match self.ask(more).await? {
+                Found::Here(more) => shown.len() + more.rows.len(),
+                Found::Forbidden => return Ok(Found::Forbidden),
+                Found::Absent(why) => return Ok(Found::Absent(why)),
+            }
+        };
         Ok(Found::Here(Data {
             title: sheet.title.clone(),
             rows: shown,

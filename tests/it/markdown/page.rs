@@ -362,3 +362,81 @@ async fn synced_blocks_of_other_documents() {
     // Its own page, those that show it, and no more.
     assert_eq!((read(&plan), read(&one), read(&two)), (1, 3, 3));
 }
+
+/// A page of more pictures than a run has calls comes over several runs, each of which
+/// fetches what is missing.
+#[tokio::test(start_paused = true)]
+async fn a_page_of_many_pictures_comes_over_several_runs() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan");
+    let count = 30;
+    for n in 0..count {
+        plan.picture(&format!("{n}.png"), PNG, None);
+    }
+    let mirror = Mirror::with(&tenant, CONFIG);
+    let mut runs = 0;
+    loop {
+        runs += 1;
+        let run = mirror.run(&["sync", "--json", "--max-calls", "20"]).await;
+        if run.code == 0 {
+            break;
+        }
+        run.exits(2).says(&["max_calls"]);
+        assert!(runs < 4, "each run fetches its share");
+    }
+    // A run does not know of the calls of the one before, and may be told to wait.
+    let calls = tenant.call_log();
+    let fetched = calls.iter().filter(|call| call.pattern == MEDIA && call.code == 0).count();
+    assert_eq!(fetched, count, "none twice");
+    assert_eq!(mirror.files().len(), count + 1);
+}
+
+/// Tables show their first rows and say how many there are; only these are read.
+#[tokio::test(start_paused = true)]
+async fn long_tables_show_their_first_rows() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let rows: Vec<Vec<String>> = (0..50).map(|n| vec![format!("row {n}"), n.to_string()]).collect();
+    let budget = root.sheet("Budget").rich_cells("Q1", json!(rows));
+    let base = root.bitable("Tasks");
+    let table = base.table("Open").records(2000);
+    let closed = root.bitable("Closed").advanced(&[]).table("Rows").records(3);
+    let plan = root.docx("Plan").embed_sheet(&budget, "Q1").embed_table(&table);
+    plan.embed_table(&closed).block(json!({"block_type": 30, "sheet": {
+        "token": format!("{}_nosuch", budget.token())}}));
+    let config = format!("{CONFIG}[export.md]\ntable_rows = 3\n");
+    let mirror = Mirror::with(&tenant, &config);
+    mirror.sync().await.success();
+    let page = text(&mirror, "drive/Plan.md");
+    assert_has(
+        &page,
+        &["| row 0 | 0 |", "| row 3 | 3 |", "3 of 49 rows", "记录 3", "3 of 2000 rows"],
+    );
+    assert!(!page.contains("row 4") && !page.contains("记录 4"), "{page}");
+    assert_has(&page, &["base: no permission to read it", "sheet: deleted"]);
+    assert_eq!(tenant.calls("GET", SHEETS), 1, "one list for both sheets");
+    assert_eq!(tenant.calls("GET", VALUES), 2, "the rows, and how many there are");
+    assert_eq!(tenant.calls("POST", RECORDS), 2, "one page of records each");
+}
+
+/// The blocks beside the page cost nothing of their own, and come back without a call.
+#[tokio::test(start_paused = true)]
+async fn raw_blocks_come_with_the_page() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan").paragraph("Hello");
+    let picture = plan.picture("a.png", PNG, None);
+    let mirror = Mirror::with(&tenant, &format!("{CONFIG}[export.md]\nraw = true\n"));
+    mirror.sync().await.success();
+    assert_eq!(content_calls(&tenant), [(DOCUMENT, 1), (BLOCKS, 1), (MEDIA, 1), (PEOPLE, 1)]);
+    let files = mirror.files();
+    let raw = files.iter().find(|file| file.ends_with(".json")).expect("blocks").clone();
+    assert_has(&text(&mirror, &raw), &["Hello", &picture]);
+    for file in &files {
+        std::fs::remove_file(mirror.path(file)).unwrap();
+        tenant.forget_calls();
+        mirror.sync().await.success();
+        let want: &[_] = if file.ends_with(".png") { &[(MEDIA, 1)] } else { &[] };
+        assert_eq!(content_calls(&tenant), want, "{file}");
+        assert_eq!(mirror.files(), files);
+    }
+}
