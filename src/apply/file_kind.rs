@@ -155,13 +155,15 @@ fn of_media_type(media_type: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
 
+    /// First bytes, name, media type; the extension, and why.
+    type Case<'a> = (&'a [u8], Option<&'a str>, Option<&'a str>, &'a str, &'a str);
+
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
     const ZIP: &[u8] = b"PK\x03\x04\x14\0";
 
     #[test]
     fn content_comes_before_the_name_and_the_name_before_the_type() {
         let svg = b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- a > b -->\n<svg xmlns=\"x\">";
-        type Case<'a> = (&'a [u8], Option<&'a str>, Option<&'a str>, &'a str, &'a str);
         let cases: [Case<'_>; 26] = [
             (PNG, None, Some("application/octet-stream"), "png", "a picture has no name"),
             (PNG, Some("a.jpg"), Some("image/jpeg"), "png", "a wrong name"),

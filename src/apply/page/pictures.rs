@@ -1,6 +1,7 @@
 //! Pictures and attached files: those that a place lacks, a few at a time.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
 
@@ -33,10 +34,19 @@ impl Making<'_> {
             }
         }
         let (fetcher, places) = (self.fetcher, self.places.clone());
-        let (places, lacking) = (&places, stream::iter(lacking));
-        let mut coming = lacking
+        // Once the calls of the run are used up, nobody tries for the rest.
+        let ended = AtomicBool::new(false);
+        let (places, ended) = (&places, &ended);
+        let mut coming = stream::iter(lacking)
             .map(|media| async move {
-                let got = one(fetcher, places, &media).await;
+                let got = if ended.load(Ordering::Relaxed) {
+                    Err(Setback::Stopped)
+                } else {
+                    one(fetcher, places, &media).await
+                };
+                if matches!(got, Err(Setback::Stopped)) {
+                    ended.store(true, Ordering::Relaxed);
+                }
                 (media.token, got)
             })
             .buffer_unordered(AT_ONCE);

@@ -88,7 +88,9 @@ impl Making<'_> {
                 Render::Formatted,
             );
             match self.ask(more).await? {
-                Found::Here(more) => shown.len() + more.rows.len(),
+                Found::Here(more) => {
+                    shown.len() + trimmed(more.rows.iter().map(cells).collect()).len()
+                }
                 Found::Forbidden => return Ok(Found::Forbidden),
                 Found::Absent(why) => return Ok(Found::Absent(why)),
             }

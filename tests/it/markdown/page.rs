@@ -1,5 +1,7 @@
 //! What is fetched for a page, how often, and what the page says where it cannot be had.
 
+use std::time::Duration;
+
 use crate::support::{Mirror, tenant};
 use feishu_mirror::sim::{Effect, Fault, MediaRule, Tenant};
 use serde_json::json;
@@ -429,14 +431,76 @@ async fn raw_blocks_come_with_the_page() {
     mirror.sync().await.success();
     assert_eq!(content_calls(&tenant), [(DOCUMENT, 1), (BLOCKS, 1), (MEDIA, 1), (PEOPLE, 1)]);
     let files = mirror.files();
-    let raw = files.iter().find(|file| file.ends_with(".json")).expect("blocks").clone();
+    let raw = files.iter().find(|file| file.contains(".blocks")).expect("blocks").clone();
     assert_has(&text(&mirror, &raw), &["Hello", &picture]);
     for file in &files {
         std::fs::remove_file(mirror.path(file)).unwrap();
         tenant.forget_calls();
         mirror.sync().await.success();
-        let want: &[_] = if file.ends_with(".png") { &[(MEDIA, 1)] } else { &[] };
+        let want: &[_] = if file.contains(&picture) { &[(MEDIA, 1)] } else { &[] };
         assert_eq!(content_calls(&tenant), want, "{file}");
         assert_eq!(mirror.files(), files);
     }
+}
+
+/// What a page embeds is looked at again once a day, whiteboards once a week: with one call,
+/// unless it changed.
+#[tokio::test(start_paused = true)]
+async fn what_is_embedded_is_looked_at_from_time_to_time() {
+    const METAS: &str = "/drive/v1/metas/batch_query";
+    const DAY: Duration = Duration::from_secs(86_400);
+    let tenant = tenant();
+    let root = tenant.root();
+    let budget = root.sheet("Budget").cells("Q1", &[&["Item"], &["Tea"]]);
+    let source = root.docx("Source");
+    let words = |text: &str| {
+        json!({"block_type": 2, "block_id": "w", "text": {
+            "elements": [{"text_run": {"content": text}}]}})
+    };
+    let shown = source.sync_source(&[words("old words")]);
+    let plan = root.docx("Plan").embed_sheet(&budget, "Q1").synced(&source, &shown);
+    let board = plan.board(json!([{"id": "o1:1"}]));
+    // Only the page is mirrored, so that no listing tells of the others.
+    let config = format!("{CONFIG}[filter]\ninclude = [\"drive/Plan*\"]\n");
+    let mirror = Mirror::with(&tenant, &config);
+    mirror.sync().await.success();
+    let first = text(&mirror, "drive/Plan.md");
+    assert_has(&first, &["Tea", "old words"]);
+    let content = |tenant: &Tenant| {
+        let calls = content_calls(tenant);
+        (tenant.calls("POST", METAS), calls.iter().map(|(_, count)| count).sum::<usize>())
+    };
+
+    tenant.forget_calls();
+    tokio::time::advance(DAY).await;
+    let before = mirror.snapshot();
+    mirror.sync().await.success();
+    assert_eq!(mirror.changed_since(&before), [""; 0]);
+    assert_eq!(content(&tenant), (1, 0), "one look at the metadata of both");
+
+    budget.edit_cells("Q1", json!([["Item"], ["Coffee"]]));
+    tenant.forget_calls();
+    mirror.sync().await.success();
+    assert_eq!(content(&tenant), (0, 0), "looked at today");
+    tokio::time::advance(DAY).await;
+    mirror.sync().await.success();
+    let page = text(&mirror, "drive/Plan.md");
+    assert_has(&page, &["Coffee", "old words"]);
+    assert_eq!(page.replace("Coffee", "Tea"), first);
+
+    // The picture of a whiteboard follows its nodes; the page has nothing new to say.
+    let picture = format!("drive/Plan.assets/{}.png", board.token());
+    let (drawn, page) = (mirror.read(&picture), mirror.snapshot());
+    board.edit(json!([{"id": "o1:2"}]));
+    tokio::time::advance(7 * DAY).await;
+    tenant.forget_calls();
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", IMAGE), 1);
+    assert_ne!(mirror.read(&picture), drawn);
+    assert!(!mirror.changed_since(&page).contains(&"drive/Plan.md".to_owned()));
+    tenant.forget_calls();
+    let before = mirror.snapshot();
+    mirror.sync().await.success();
+    assert_eq!(mirror.changed_since(&before), [""; 0]);
+    assert_eq!(content(&tenant), (0, 0));
 }
