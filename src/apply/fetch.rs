@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Clock;
 use crate::disk::{Disk, DiskError, Sealed};
 use crate::feishu::{ApiError, Class, Client};
 use crate::model::change::Failure;
@@ -35,6 +36,9 @@ pub(super) struct Fetcher {
     pub(super) settings: Arc<Settings>,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) exports: ExportQueue,
+    pub(super) clock: Clock,
+    /// What pages learn once a run.
+    pub(super) learned: page::Learned,
     /// Cancelled when what is in flight is to be dropped.
     quit: CancellationToken,
     /// Cancelled when nothing new is to be started.
@@ -138,6 +142,8 @@ impl Fetcher {
             progress: tools.progress.clone(),
             exports: ExportQueue::new(settings.concurrency, tools.client.export_throttles()),
             settings,
+            clock: tools.clock.clone(),
+            learned: page::Learned::default(),
             closed: quit.child_token(),
             quit,
             stop: Mutex::new(None),
@@ -185,6 +191,11 @@ impl Fetcher {
         if !gently {
             self.quit.cancel();
         }
+    }
+
+    /// True where what is in flight is to be dropped, not brought to an end.
+    pub(super) fn is_quitting(&self) -> bool {
+        self.quit.is_cancelled()
     }
 
     /// Waits for something unless the run ends first.
@@ -377,7 +388,7 @@ impl Fetcher {
     }
 
     /// A local copy of the same content, if what stands there is still what was recorded.
-    async fn copied(&self, copy: &Copy) -> Option<Sealed> {
+    pub(super) async fn copied(&self, copy: &Copy) -> Option<Sealed> {
         let (disk, from, want) = (self.disk.clone(), copy.from.clone(), copy.row.blake3);
         blocking(move || match disk.stage_copy(&from) {
             Ok(sealed) => keep_if(&disk, sealed, want),

@@ -10,6 +10,7 @@ mod comments;
 mod download;
 mod export_queue;
 mod fetch;
+mod file_kind;
 mod folders;
 mod journal;
 mod lane;

@@ -1,4 +1,4 @@
-//! Content in other shapes: documents as Markdown.
+//! Content in other shapes: documents as Markdown, cells as text.
 //!
 //! Pure: no network, file system, environment or clock. What a document needs from elsewhere
 //! (names of people, pictures, embedded tables) is listed first, fetched by others, and handed
@@ -6,4 +6,5 @@
 //!
 //! Start at [`docx`].
 
+pub mod cells;
 pub mod docx;

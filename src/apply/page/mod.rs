@@ -2,10 +2,16 @@
 //! written into the copy by `publish`, and written again from the kept blocks by `rewrite`
 //! when only what is around them changed.
 
+mod boards;
 pub(super) mod fetch;
 mod kept;
+mod making;
+mod people;
+mod pictures;
 mod publish;
 mod rewrite;
+mod synced;
+mod tables;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +19,7 @@ use crate::export::docx::Kept;
 use crate::model::ContentHash;
 use crate::model::recorded::Stamp;
 
+pub(super) use self::people::Learned;
 pub(super) use self::publish::Notes;
 use super::assets::Assets;
 use super::fetch::Copy;

@@ -2,6 +2,7 @@
 
 mod content;
 mod exports;
+mod media;
 mod moves;
 mod removal;
 mod service;

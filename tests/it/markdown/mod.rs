@@ -2,4 +2,5 @@
 
 mod embeds;
 mod links;
+mod page;
 mod pictures;
