@@ -3,7 +3,7 @@
 //! when only what is around them changed.
 
 pub(super) mod fetch;
-mod kept;
+pub(super) mod kept;
 mod publish;
 mod rewrite;
 
