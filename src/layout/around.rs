@@ -231,3 +231,6 @@ impl Look<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
