@@ -39,7 +39,7 @@ impl Journal {
         };
         let pages: Vec<(PlaceKey, PageRow)> =
             self.current().places.iter().filter_map(page).collect();
-        if pages.is_empty() {
+        if pages.is_empty() && planned.is_empty() {
             return Ok(());
         }
         let atlas = Atlas::of(self.current());
@@ -47,8 +47,8 @@ impl Journal {
             if cancelled() {
                 break;
             }
-            let planned = planned.remove(&key);
             let Some(around) = self.around(&atlas, &key, &page) else { continue };
+            let planned = planned.remove(&key);
             let moved = around.hash() != page.around;
             let change = match planned {
                 Some(change) if moved || change.kind == ChangeKind::Restore => change,
@@ -68,7 +68,13 @@ impl Journal {
                 self.fail(&Failing { change, note: None }, &trouble)?;
             }
         }
-        self.flush()
+        self.flush()?;
+        if !cancelled() {
+            for (key, change) in planned {
+                self.fail(&Failing { change, note: None }, &no_row(&key))?;
+            }
+        }
+        Ok(())
     }
 
     fn rewrite(

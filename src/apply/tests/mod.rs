@@ -3,6 +3,7 @@
 mod content;
 mod exports;
 mod moves;
+mod pages;
 mod removal;
 mod service;
 
