@@ -55,6 +55,9 @@ impl Journal {
     ) -> Result<Result<u64, Trouble>, Halt> {
         let mut written = 0;
         let Ready { all, files, complete } = assets;
+        if let Err(trouble) = self.rename_parts(key, Format::Assets.slot(), all)? {
+            return Ok(Err(trouble));
+        }
         for (part, bytes) in files {
             let Some(name) = all.get(part) else { continue };
             let delivery = Delivery {
@@ -119,7 +122,15 @@ impl Journal {
         // A folder of that name is not ours.
         let ours = matches!(standing, Some(LocalEntry::File { .. } | LocalEntry::Link(_)));
         match at.as_ref().and_then(Loc::in_mirror).filter(|_| ours) {
-            Some(path) => self.trash_now(key, &path.clone(), Some(row)),
+            Some(path) => {
+                let trashed = self.trash_now(key, path, Some(row))?;
+                if let Some(side) = path.parent()
+                    && let Err(error) = self.disk.remove_folder(&Loc::Mirror(side))
+                {
+                    tracing::debug!(%error, "an empty side folder stays");
+                }
+                Ok(trashed)
+            }
             None => {
                 self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?;
                 Ok(Ok(()))

@@ -44,7 +44,7 @@ use crate::feishu::{ApiError, Client};
 use crate::model::change::{ChangeKind, Failure, Rank, Tally};
 use crate::model::local::LocalEntry;
 use crate::model::recorded::{Loc, PlaceRow, ProductKey, Recorded, Stamp};
-use crate::model::{Format, PlaceKey, PlaceToken};
+use crate::model::{ContentHash, Format, PlaceKey, PlaceToken};
 use crate::plan::{Fetch, Plan, Prune, Relocation, Want};
 use crate::progress::Progress;
 use crate::rules::Markdown;
@@ -142,7 +142,10 @@ pub async fn apply(
     for place in &plan.unchanged {
         journal.report.tally.count(place.clone(), Rank::Unchanged);
     }
-    journal.pending = plan.wants().map(|want| (want.place.clone(), want.format)).collect();
+    let wants = plan.wants().map(|want| (want.place.clone(), want.format));
+    let urls = plan.urls.iter().map(|url| (url.place.clone(), Format::Url));
+    let links = plan.links.iter().map(|link| (link.place.clone(), Format::Link));
+    journal.pending = wants.chain(urls).chain(links).collect();
     journal.stale.clone_from(&plan.stale);
     let gate = Gate { stop: tools.stop.clone(), deadline: settings.deadline };
     let fetcher = Fetcher::new(tools, settings);
@@ -198,18 +201,17 @@ pub async fn apply(
         if !goes_on {
             return Ok(());
         }
-        let rewritten = |journal: &mut Journal, rewrites| {
-            journal.rewrite_pages(rewrites, &|| closed.stop.is_cancelled())
-        };
         let cancelled = || closed.stop.is_cancelled();
         journal.touch_all(touches, &cancelled)?;
         journal.make_urls(urls, &cancelled)?;
         journal.make_links(links, &cancelled)?;
+        // What was not made by now does not come.
+        journal.pending.retain(|(_, format)| !matches!(format, Format::Url | Format::Link));
         if whole && !closed.is_closed() {
             journal.prune_all(prunes, &|| closed.is_closed())?;
         }
         // Once everything else has its place.
-        rewritten(journal, rewrites)?;
+        journal.rewrite_pages(rewrites, &cancelled)?;
         if journal.changed {
             journal.sweep_kept();
         }
@@ -268,6 +270,20 @@ pub async fn prune(
 /// Where the disk cannot be looked at: then nothing may be concluded.
 pub fn settle(disk: &Disk, intents: &[(u64, Intent)]) -> Result<Vec<RowChange>, DiskError> {
     settle::settle(disk, intents)
+}
+
+/// Kept blocks of pages that are missing or damaged, each with what is wrong. Their bytes
+/// are read only where `whole`.
+///
+/// # Errors
+/// Where the state folder cannot be read.
+pub fn damaged_blocks(
+    disk: &Disk,
+    wanted: &BTreeSet<ContentHash>,
+    whole: bool,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<BTreeMap<ContentHash, String>, DiskError> {
+    page::kept::damaged(disk, wanted, whole, cancelled)
 }
 
 /// Folders in which open intents changed something, up to the top: synced before what

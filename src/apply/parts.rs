@@ -114,7 +114,7 @@ impl Journal {
         if let Err(trouble) = self.drop_parts(key, &names)? {
             return Ok(Err(trouble));
         }
-        if let Err(trouble) = self.rename_parts(key, &names)? {
+        if let Err(trouble) = self.rename_parts(key, SLOT, &names)? {
             return Ok(Err(trouble));
         }
         if all.is_empty() {
@@ -227,7 +227,7 @@ impl Journal {
         let lost: Vec<ProductKey> = row
             .products
             .keys()
-            .filter(|product| product.slot == SLOT)
+            .filter(|product| product.format() == Some(FORMAT))
             .filter(|product| product.part.as_ref().is_none_or(|id| !names.contains_key(id)))
             .cloned()
             .collect();
@@ -241,25 +241,26 @@ impl Journal {
 
     /// Renamed parts get their new names. One that stands on another's new name goes to
     /// a name of its own first, so that two may swap.
-    fn rename_parts(
+    pub(super) fn rename_parts(
         &mut self,
         key: &PlaceKey,
+        slot: Slot,
         names: &BTreeMap<String, String>,
     ) -> Result<Result<(), Trouble>, Halt> {
         for (id, name) in names {
             let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
-            let product = ProductKey::part(SLOT, id.clone());
+            let product = ProductKey::part(slot, id.clone());
             let stands = row.products.get(&product).and_then(|row| row.part_name.as_deref());
             if stands == Some(name) {
                 continue;
             }
             // Also for a part that is not on disk yet, whoever has its name must leave it.
             let holder = row.products.iter().find(|(other, row)| {
-                other.slot == SLOT && **other != product && row.part_name.as_deref() == Some(name)
+                other.slot == slot && **other != product && row.part_name.as_deref() == Some(name)
             });
             if let Some((other, _)) = holder {
                 let other = other.clone();
-                let aside = format!(".{}.moving.csv", other.part.as_deref().unwrap_or_default());
+                let aside = format!(".{}.moving", other.part.as_deref().unwrap_or_default());
                 if let Err(trouble) = self.rename_part(key, &other, &aside)? {
                     return Ok(Err(trouble));
                 }
@@ -281,7 +282,7 @@ impl Journal {
     ) -> Result<Result<(), Trouble>, Halt> {
         self.flush()?;
         let from = self.current().product(key, product);
-        let to = self.current().slot(key, SLOT).and_then(|side| side.join(name));
+        let to = self.current().slot(key, product.slot).and_then(|side| side.join(name));
         let (Some(from), Some(to), Some(mut row)) = (from, to, self.row(key).cloned()) else {
             return Ok(Err(no_row(key)));
         };

@@ -124,6 +124,7 @@ impl Journal {
         let now = self.row(place);
         let kept = now.filter(|_| parent_of_some).cloned().map(|mut row| {
             row.products.clear();
+            row.page = None;
             row
         });
         let Some(mut row) = row.or(kept) else { return RowChange::Drop { key: place.clone() } };
@@ -140,6 +141,9 @@ impl Journal {
                     }
                 }
             }
+            // With the file that this run wrote comes what is remembered of it.
+            row.page.clone_from(&now.page);
+            row.drop_lone_page();
             row.outcomes.clone_from(&now.outcomes);
             row.elsewhere.clone_from(&now.elsewhere);
         }
@@ -164,6 +168,7 @@ impl Journal {
         };
         let mut without = row;
         let old = without.products.remove(product);
+        without.drop_lone_page();
         let then =
             then.unwrap_or_else(|| RowChange::Put { key: place.clone(), place: Box::new(without) });
         let (written, blake3) = (op.is_some(), old.map(|old| old.blake3));

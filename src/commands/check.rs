@@ -13,10 +13,11 @@ use tokio::task::JoinSet;
 use super::Session;
 use super::exit::Problem;
 use super::observe::blocking;
+use crate::apply;
 use crate::disk::Disk;
 use crate::model::local::{LocalEntry, LocalState};
 use crate::model::recorded::{Loc, ProductKey, ProductRow, Recorded};
-use crate::model::{PlaceKey, RelPath};
+use crate::model::{ContentHash, Format, PlaceKey, RelPath};
 use crate::ui::meter::Meter;
 use crate::ui::text::{bytes, escaped};
 
@@ -96,6 +97,44 @@ pub fn expected(recorded: &Recorded) -> Vec<Expected> {
         .collect();
     all.sort_by(|a, b| a.at.cmp(&b.at));
     all
+}
+
+/// Pages whose kept blocks are missing or damaged: the page's file, and what is wrong.
+pub struct Blocks {
+    /// One each.
+    pub bad: Vec<(Expected, String)>,
+    /// How many were looked at.
+    pub count: u64,
+}
+
+/// Looks at the kept blocks of those pages that `which` picks by their files.
+pub async fn blocks(
+    session: &Session,
+    disk: &Arc<Disk>,
+    recorded: &Recorded,
+    depth: Depth,
+    which: impl Fn(&Expected) -> bool,
+) -> Result<Blocks, Problem> {
+    let product = ProductKey::whole(Format::Md.slot());
+    let mut pages = Vec::new();
+    for (key, row) in &recorded.places {
+        if let (Some(page), Some(file)) = (&row.page, row.products.get(&product)) {
+            let at = recorded.product(key, &product);
+            let (key, product, row) = (key.clone(), product.clone(), file.clone());
+            pages.push((Expected { key, product, at, row }, page.kept));
+        }
+    }
+    pages.retain(|(file, _)| which(file));
+    let wanted: BTreeSet<ContentHash> = pages.iter().map(|(_, hash)| *hash).collect();
+    let (disk, stop) = (disk.clone(), session.interrupt.clone());
+    let whole = depth == Depth::Whole;
+    let damaged =
+        blocking(move || apply::damaged_blocks(&disk, &wanted, whole, &|| stop.is_cancelled()))
+            .await?;
+    let count = pages.len() as u64;
+    let bad =
+        pages.into_iter().filter_map(|(file, hash)| Some((file, damaged.get(&hash)?.clone())));
+    Ok(Blocks { bad: bad.collect(), count })
 }
 
 /// Scans the copy.
@@ -271,7 +310,7 @@ impl Work {
 mod tests {
     use super::*;
     use crate::model::recorded::{Slot, Stamp};
-    use crate::model::{Format, PlaceToken, SourceName};
+    use crate::model::{PlaceToken, SourceName};
 
     fn want(link: Option<&str>, doubtful: bool) -> Expected {
         Expected {

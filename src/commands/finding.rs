@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::{Checked, Expected, Found};
+use super::check::{Blocks, Checked, Expected, Found};
 use super::ls;
 use crate::config::Config;
 use crate::disk::RESERVED;
@@ -59,6 +59,9 @@ pub struct Finding {
     /// The mirrored file that it is about.
     #[serde(skip)]
     pub want: Option<Expected>,
+    /// True where not the file is bad but what was kept to write it again.
+    #[serde(skip)]
+    pub kept: bool,
 }
 
 impl Finding {
@@ -77,7 +80,7 @@ impl Finding {
             token: Some(want.key.token.clone()),
             obj_token: Some(row.object.token.clone()),
             ty: Some(row.object.ty.clone()),
-            format: ls::format(want.product.slot),
+            format: want.product.format(),
             state: Some(ls::state(&want.key, row, config)),
             reason,
             size: Some(want.row.size),
@@ -85,6 +88,13 @@ impl Finding {
             want: Some(want),
             ..Self::bare(word)
         })
+    }
+
+    /// A page whose kept blocks are lost.
+    pub fn blocks(recorded: &Recorded, config: &Config, want: Expected, why: &str) -> Option<Self> {
+        let reason = format!("the blocks kept to write it again: {why}");
+        let found = Self::of(recorded, config, want, Found::Altered(reason))?;
+        Some(Self { kept: true, ..found })
     }
 
     /// A file that no row knows.
@@ -109,6 +119,7 @@ impl Finding {
             blake3: None,
             marked: false,
             want: None,
+            kept: false,
         }
     }
 
@@ -146,13 +157,19 @@ pub fn findings(
     recorded: &Recorded,
     config: &Config,
     checked: Checked,
+    blocks: Blocks,
     strangers: Vec<String>,
 ) -> Vec<Finding> {
     let bad = checked
         .found
         .into_iter()
         .filter_map(|(want, found)| Finding::of(recorded, config, want, found));
-    let mut all: Vec<Finding> = bad.chain(strangers.into_iter().map(Finding::untracked)).collect();
+    let blocks = blocks
+        .bad
+        .into_iter()
+        .filter_map(|(want, why)| Finding::blocks(recorded, config, want, &why));
+    let mut all: Vec<Finding> =
+        bad.chain(blocks).chain(strangers.into_iter().map(Finding::untracked)).collect();
     all.sort_by(|a, b| a.path.cmp(&b.path));
     all
 }

@@ -299,6 +299,7 @@ pub fn changes(plan: &Plan) -> Vec<&Change> {
     let mut all: Vec<&Change> = moves
         .chain(plan.folders.iter().filter_map(|folder| folder.change.as_ref()))
         .chain(plan.fetches.iter().flat_map(|fetch| fetch.wants.iter().map(|want| &want.change)))
+        .chain(plan.rewrites.iter().map(|rewrite| &rewrite.change))
         .chain(plan.touches.iter().map(|touch| &touch.change))
         .chain(plan.urls.iter().map(|url| &url.change))
         .chain(plan.links.iter().map(|link| &link.change))

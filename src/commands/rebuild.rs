@@ -36,6 +36,10 @@ pub async fn run(session: &Session) -> Result<u8, Problem> {
     let untracked = check::untracked(&local, &wanted).len() as u64;
     let checked = check::check(session, &disk, &local, wanted, Depth::Whole).await;
     let checked = whole(checked)?;
+    let blocks = check::blocks(session, &disk, &index.recorded, Depth::Whole, |_| true).await?;
+    if session.interrupt.is_cancelled() {
+        return Err(Problem::new(exit::INTERRUPTED, "interrupted; nothing was changed"));
+    }
 
     let mut tally = Tally::of(&checked, &index);
     if let Some(found) = present(&config, &id, &disk)?
@@ -72,6 +76,13 @@ pub async fn run(session: &Session) -> Result<u8, Problem> {
             product.doubtful = true;
         }
         findings.extend(Finding::of(&recorded, &config, want, found));
+    }
+    // Without its blocks a page would be taken for one that needs no fetch to be written.
+    for (want, why) in blocks.bad {
+        findings.extend(Finding::blocks(&recorded, &config, want.clone(), &why));
+        if let Some(row) = recorded.places.get_mut(&want.key) {
+            row.page = None;
+        }
     }
     let aside = home::aside(&config, home::MANIFEST, &meta.run_id);
     Store::rebuild(&config.state, &id, &recorded, meta.account.as_ref(), &aside)?;

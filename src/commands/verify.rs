@@ -75,7 +75,7 @@ struct Verifying<'a> {
 /// What came out.
 struct Done {
     findings: Vec<Finding>,
-    /// Files compared.
+    /// Files compared, and kept blocks of pages.
     checked: u64,
     /// Of these, with the right bytes and another mtime.
     touched: u64,
@@ -134,8 +134,10 @@ impl Verifying<'_> {
         let local = blocking(move || look_at(&looker, places)).await?;
         let strangers = check::untracked(&local, &known);
         let checked = check::check(self.session, disk, &local, wanted, self.depth).await;
+        let which = |want: &Expected| paths.contains(path_of(want).as_str());
+        let blocks = check::blocks(self.session, disk, &now.recorded, self.depth, which).await?;
         done.complete = checked.complete;
-        done.findings = findings(&now.recorded, self.config, checked, strangers);
+        done.findings = findings(&now.recorded, self.config, checked, blocks, strangers);
         drop(held);
         Ok(())
     }
@@ -162,7 +164,9 @@ impl Verifying<'_> {
                 let row = rows
                     .entry(want.key.clone())
                     .or_insert_with(|| recorded.places[&want.key].clone());
-                if let Some(product) = row.products.get_mut(&want.product) {
+                if finding.kept {
+                    row.page = None;
+                } else if let Some(product) = row.products.get_mut(&want.product) {
                     product.doubtful = true;
                 }
             }
@@ -188,15 +192,19 @@ impl Verifying<'_> {
             strangers.retain(|path| ls::matches(globs, path));
         }
         let checked = check::check(self.session, disk, &local, wanted, self.depth).await;
+        let which = |want: &Expected| {
+            self.globs.as_ref().is_none_or(|globs| ls::matches(globs, &path_of(want)))
+        };
+        let blocks = check::blocks(self.session, disk, recorded, self.depth, which).await?;
         let touched = checked.found.iter().filter(|(_, found)| *found == Found::Touched).count();
         Ok(Done {
-            checked: checked.found.len() as u64,
+            checked: checked.found.len() as u64 + blocks.count,
             touched: touched as u64,
             bytes: checked.bytes,
             as_of_secs: None,
             marked: 0,
-            complete: checked.complete,
-            findings: findings(recorded, self.config, checked, strangers),
+            complete: checked.complete && !self.session.interrupt.is_cancelled(),
+            findings: findings(recorded, self.config, checked, blocks, strangers),
         })
     }
 }

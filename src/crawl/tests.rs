@@ -534,6 +534,48 @@ async fn single_documents_cost_one_call() {
     assert_eq!(service.calls(""), 1);
 }
 
+/// Pages of a wiki have an order, whatever page of the listing they came on; all else has
+/// none. Who owns something is said by each listing in its own words.
+#[tokio::test(start_paused = true)]
+async fn order_and_owner_are_those_of_the_listing() {
+    let service = Arc::new(Service::default());
+    let nodes = ["c", "a", "b"].map(|token| {
+        let mut node = node("7", token, "T", token == "a");
+        node["owner"] = json!(format!("ou_{token}"));
+        node
+    });
+    service.nodes("7", None, &nodes);
+    service.nodes("7", Some("a"), &[node("7", "below", "T", false)]);
+    let wiki = walk(&service, SourceKind::Wiki(WikiScope::Space("7".into())), &[]).await;
+    let seen = |source: &RemoteSource, token: &str| {
+        (place(source, token).order, place(source, token).owner.clone())
+    };
+    let owner = |id: &str| Some(id.to_owned());
+    assert_eq!(seen(&wiki, "c"), (0, owner("ou_c")));
+    assert_eq!(seen(&wiki, "a"), (1, owner("ou_a")));
+    assert_eq!(seen(&wiki, "b"), (2, owner("ou_b")), "on the second page of the listing");
+    assert_eq!(seen(&wiki, "below"), (0, None));
+
+    let files = ["x", "y", "z"].map(|token| {
+        let mut file = entry(token, "docx", "T");
+        file["owner_id"] = json!(format!("ou_{token}"));
+        file
+    });
+    service.folder("fld", &files);
+    let drive = walk(&service, drive(Some("fld")), &[]).await;
+    assert_eq!(seen(&drive, "z"), (0, owner("ou_z")));
+
+    service.says(
+        "POST /drive/v1/metas/batch_query?",
+        &json!({"metas": [{"doc_token": "dox", "doc_type": "docx", "title": "T",
+            "create_time": "100", "latest_modify_time": "200", "owner_id": "ou_d",
+            "request_doc_info": {"doc_type": "docx", "doc_token": "dox"}}], "failed_list": []}),
+    );
+    let urls = vec![("docx".to_owned(), "dox".to_owned())];
+    let docs = walk(&service, SourceKind::Docs(urls), &[]).await;
+    assert_eq!(seen(&docs, "dox"), (0, owner("ou_d")));
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_plans_questions_go_to_the_right_place() {
     let service = Arc::new(Service::default());

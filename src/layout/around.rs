@@ -18,7 +18,7 @@ use crate::model::{ContentHash, Format, ObjType, PlaceKey, PlaceToken, RelPath, 
 const WRITER: u32 = 1;
 
 /// Which product of a document a link leads to, the best first.
-const LINKED: [Format; 9] = [
+pub const LINKED: [Format; 9] = [
     Format::Md,
     Format::Docx,
     Format::Pdf,
@@ -81,8 +81,8 @@ pub struct ChildPage {
     pub path: Option<String>,
 }
 
-/// Says whether a product of a place stands, or will at the end of the run.
-pub type Stands<'a> = dyn Fn(&PlaceKey, &PlaceRow, Format) -> bool + 'a;
+/// Says whether a file or link of a place stands under a name, or will at the end of the run.
+pub type Stands<'a> = dyn Fn(&PlaceKey, &PlaceRow, Slot) -> bool + 'a;
 
 /// Places by what documents call them.
 ///
@@ -189,16 +189,13 @@ impl Look<'_> {
     /// Where a link to this place leads.
     fn path(&self, key: &PlaceKey) -> Option<String> {
         let row = self.recorded.places.get(key)?;
-        let product = LINKED
+        let links = LINKED.into_iter().map(Slot::LinkTo).chain([Slot::LinkToDir]);
+        let path = LINKED
             .into_iter()
-            .filter(|format| (self.stands)(key, row, *format))
-            .find_map(|format| self.slot(key, format.slot()));
-        let path = product
-            .or_else(|| {
-                let links = row.products.keys().map(|product| product.slot);
-                let link = links.filter(|slot| matches!(slot, Slot::LinkTo(_))).min();
-                link.and_then(|slot| self.slot(key, slot))
-            })
+            .map(Format::slot)
+            .chain(links)
+            .filter(|slot| (self.stands)(key, row, *slot))
+            .find_map(|slot| self.slot(key, slot))
             .or_else(|| {
                 let folder = matches!(row.object.ty, ObjType::Folder | ObjType::Space);
                 folder.then(|| self.slot(key, Slot::Dir)).flatten()
@@ -234,3 +231,6 @@ impl Look<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use unicode_normalization::UnicodeNormalization;
 
-pub use self::around::{Around, Atlas, ChildPage, Linked};
+pub use self::around::{Around, Atlas, ChildPage, LINKED, Linked};
 pub use self::clean::{MAX_STEM_BYTES, allowed_formats, extension};
 pub use self::collide::{assign, gone_stem, unique_gone_names};
 use crate::model::recorded::Slot;

@@ -210,6 +210,24 @@ pub struct PlaceRow {
     pub elsewhere: BTreeMap<Slot, Loc>,
 }
 
+impl PlaceRow {
+    /// True for a live place with a document written as Markdown.
+    pub fn is_page(&self) -> bool {
+        self.state == PlaceState::Live && self.page.is_some() && self.has_md()
+    }
+
+    /// Forgets what is remembered of a page whose file is no longer recorded.
+    pub fn drop_lone_page(&mut self) {
+        if !self.has_md() {
+            self.page = None;
+        }
+    }
+
+    fn has_md(&self) -> bool {
+        self.products.keys().any(|product| product.format() == Some(Format::Md))
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
 fn is_zero(n: &u32) -> bool {
     *n == 0

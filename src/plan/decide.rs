@@ -154,7 +154,6 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         rows: draft.target.places.clone(),
         changed: BTreeSet::new(),
         fetches: BTreeMap::new(),
-        resting: BTreeSet::new(),
     };
     making.states(&absent);
     making.sources(&absent);
@@ -175,9 +174,7 @@ pub(super) struct Making<'m, 'a> {
     pub rows: BTreeMap<PlaceKey, PlaceRow>,
     /// Places with some change.
     pub changed: BTreeSet<PlaceKey>,
-    fetches: BTreeMap<Object, Fetch>,
-    /// Pages of which nothing is fetched in this run.
-    pub resting: BTreeSet<PlaceKey>,
+    pub fetches: BTreeMap<Object, Fetch>,
 }
 
 impl Making<'_, '_> {
@@ -552,8 +549,11 @@ impl Making<'_, '_> {
             let changes = self.moved_slots(&old, &key);
             if old != key || !changes.is_empty() || self.changes_parent(&old, &key) {
                 let mut row = self.rows[&key].clone();
+                // The row of a page's file tells as of when it is to be written again.
+                let again = self.plan.rewrites.iter().any(|rewrite| rewrite.place == key);
                 row.products.retain(|product, _| {
-                    content::on_disk(self.inputs, &old, product) != OnDisk::Missing
+                    (again && product.format() == Some(Format::Md))
+                        || content::on_disk(self.inputs, &old, product) != OnDisk::Missing
                 });
                 let relocation = Relocation { from: old, to: key.clone(), row, changes };
                 if self.draft.aside.contains(&key) {

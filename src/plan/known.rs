@@ -43,7 +43,7 @@ pub fn prune_known(recorded: &Recorded, rules: &Rules) -> Plan {
             let stays = keeps_child.contains(key);
             let folder = recorded.slot(key, Slot::Dir).filter(|_| !stays);
             let folder = folder.and_then(|at| change(key, row, in_mirror(&at)?, None, "gone"));
-            let after = PlaceRow { products: BTreeMap::new(), ..row.clone() };
+            let after = PlaceRow { products: BTreeMap::new(), page: None, ..row.clone() };
             Prune {
                 place: key.clone(),
                 products: told(recorded, key, row, products, "gone"),
@@ -67,8 +67,10 @@ fn dangling(recorded: &Recorded, leaving: &BTreeSet<PlaceKey>) -> Vec<Prune> {
         .iter()
         .flat_map(|key| {
             let products = recorded.places[key].products.keys();
-            let files = products.filter_map(|product| recorded.product(key, product));
-            files.chain(recorded.slot(key, Slot::Dir)).collect::<Vec<_>>()
+            // A link may lead to a side folder, too.
+            let slots = products.map(|product| product.slot).chain([Slot::Dir]);
+            let slots: BTreeSet<Slot> = slots.collect();
+            slots.into_iter().filter_map(|slot| recorded.slot(key, slot)).collect::<Vec<_>>()
         })
         .filter_map(|at| in_mirror(&at))
         .collect();

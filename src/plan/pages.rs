@@ -1,6 +1,8 @@
 //! Pages written as Markdown whose document stands still: what they embed, and what they
 //! show of the copy around them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::content::{self, Need};
 use super::decide::Making;
 use super::view::{Aim, Seen, View};
@@ -8,7 +10,7 @@ use super::{Inputs, Rewrite, embeds};
 use crate::layout::Atlas;
 use crate::model::change::ChangeKind;
 use crate::model::page::PageRow;
-use crate::model::recorded::{PlaceRow, ProductKey, Recorded};
+use crate::model::recorded::{PlaceRow, ProductKey, Recorded, Slot};
 use crate::model::{Format, PlaceKey, RelPath};
 
 /// The page of a place, where nothing but what it embeds could make it be fetched again.
@@ -30,42 +32,55 @@ pub(super) fn page_at_rest<'a>(
 }
 
 impl Making<'_, '_> {
-    /// A page of which nothing is to be fetched.
+    /// Remembers what was asked about what a page embeds, and that nothing of it changed.
     pub(super) fn page_at_rest(&mut self, key: &PlaceKey) {
         let page = self.rows.get_mut(key).and_then(|row| row.page.as_deref_mut());
         if let Some(page) = page {
             embeds::checked(self.inputs, page);
-            self.resting.insert(key.clone());
         }
     }
 
     /// A page whose file alone is damaged.
     pub(super) fn restore_page(&mut self, key: &PlaceKey, path: RelPath, reason: &str) {
+        self.page_at_rest(key);
         let change = self.change(ChangeKind::Restore, key, path, Some(Format::Md), Some(reason));
         self.plan.rewrites.push(Rewrite { place: key.clone(), change });
     }
 
-    /// Pages at rest that show of the copy around them what is no longer so: a document that
-    /// moves in this run, a new title, a page that now has a copy.
+    /// Pages that show of the copy around them what is no longer so: a document that moves
+    /// in this run, a new title, a page that now has a copy. Not those that are fetched.
     pub(super) fn rewrites(&mut self) {
         self.find_stale();
-        if self.resting.is_empty() || self.inputs.options.retry_failed {
+        let wants = self.fetches.values().flat_map(|fetch| &fetch.wants);
+        let busy: BTreeSet<PlaceKey> = wants
+            .filter(|want| want.format == Format::Md)
+            .map(|want| &want.place)
+            .chain(self.plan.rewrites.iter().map(|rewrite| &rewrite.place))
+            .cloned()
+            .collect();
+        let resting = |(key, row): (&PlaceKey, &PlaceRow)| {
+            let stale = self.plan.stale.contains(&(key.clone(), Format::Md));
+            (row.is_page() && !stale && !busy.contains(key)).then(|| key.clone())
+        };
+        let resting: Vec<PlaceKey> = self.rows.iter().filter_map(resting).collect();
+        if resting.is_empty() {
             return;
         }
         // Lent for the length of the comparison: the rows as they will be.
         let places = std::mem::take(&mut self.rows);
-        let rows = Recorded { places, sources: Default::default() };
+        let rows = Recorded { places, sources: BTreeMap::default() };
         let atlas = Atlas::of(&rows);
         let colors = self.inputs.rules.markdown.colors;
-        let stands = |key: &PlaceKey, row: &PlaceRow, format: Format| self.stands(key, row, format);
-        let moved = |key: &&PlaceKey| {
-            let Some(page) = rows.places.get(*key).and_then(|row| row.page.as_ref()) else {
+        let stands =
+            |key: &PlaceKey, row: &PlaceRow, slot: Slot| self.stands(&rows, key, row, slot);
+        let moved = |key: &PlaceKey| {
+            let Some(page) = rows.places.get(key).and_then(|row| row.page.as_ref()) else {
                 return false;
             };
             let around = atlas.around(&rows, key, page, colors, &stands);
             around.is_some_and(|around| around.hash() != page.around)
         };
-        let moved: Vec<PlaceKey> = self.resting.iter().filter(moved).cloned().collect();
+        let moved: Vec<PlaceKey> = resting.into_iter().filter(moved).collect();
         self.rows = rows.places;
         for key in moved {
             let Some(path) = self.draft.path(&key, Format::Md.slot()) else { continue };
@@ -75,16 +90,36 @@ impl Making<'_, '_> {
         }
     }
 
-    /// True where a place will have a file of this format at the end of the run, if all
+    /// True where a place will have something under this name at the end of the run, if all
     /// goes well.
-    fn stands(&self, key: &PlaceKey, row: &PlaceRow, format: Format) -> bool {
-        let has = row.products.keys().any(|product| product.format() == Some(format));
-        let stands = has && !self.plan.stale.contains(&(key.clone(), format));
-        let aim = self.view.places.get(key).map(|seen| &seen.aim);
-        stands
-            || matches!(aim, Some(Aim::Content { object, formats })
-                if formats.contains(&format)
-                    && !matches!(self.need(key, object, format), Need::Skip(_) | Need::Nothing(_)))
+    fn stands(&self, rows: &Recorded, key: &PlaceKey, row: &PlaceRow, slot: Slot) -> bool {
+        let stale = |format| self.plan.stale.contains(&(key.clone(), format));
+        let has = row
+            .products
+            .keys()
+            .any(|product| product.slot == slot && !product.format().is_some_and(stale));
+        let seen = self.view.places.get(key).filter(|_| self.draft.live.contains(key));
+        match (seen.map(|seen| &seen.aim), slot) {
+            (Some(Aim::Content { .. }), Slot::LinkTo(_) | Slot::LinkToDir) => false,
+            (Some(Aim::Content { object, formats }), _) => {
+                let mut formats = formats.iter().filter(|format| format.slot() == slot);
+                let comes = |need| !matches!(need, Need::Skip(_) | Need::Nothing(_));
+                has || formats.any(|format| comes(self.need(key, object, *format)))
+            }
+            // A link that leads nowhere any more goes in this run.
+            (Some(Aim::Links { to, formats, .. }), Slot::LinkTo(format)) => {
+                let target = rows.places.get(to);
+                formats.contains(&format)
+                    && target.is_some_and(|row| self.stands(rows, to, row, format.slot()))
+            }
+            (Some(Aim::Links { dir, .. }), Slot::LinkToDir) => *dir,
+            (Some(Aim::Links { .. }), Slot::Product(Format::Url)) => has,
+            (Some(Aim::Url), Slot::Product(Format::Url)) => {
+                has || self.plan.urls.iter().any(|url| url.place == *key)
+            }
+            (Some(Aim::Url | Aim::Links { .. }), _) => false,
+            (Some(Aim::Folder | Aim::Nothing(_)) | None, _) => has,
+        }
     }
 
     fn find_stale(&mut self) {
@@ -92,12 +127,17 @@ impl Making<'_, '_> {
             let (Some(row), Some(seen)) = (self.rows.get(key), self.view.places.get(key)) else {
                 continue;
             };
-            if !matches!(seen.aim, Aim::Content { .. }) || row.products.is_empty() {
-                continue;
+            let mut wanted = View::wanted_formats(&seen.aim);
+            match &seen.aim {
+                Aim::Nothing(_) => continue,
+                // Stands in for a link where there are no symlinks.
+                Aim::Links { .. } => wanted.push(Format::Url),
+                Aim::Content { .. } | Aim::Url | Aim::Folder => {}
             }
-            let wanted = View::wanted_formats(&seen.aim);
-            let formats: Vec<Format> = row.products.keys().filter_map(ProductKey::format).collect();
-            let stale = formats.into_iter().filter(|format| !wanted.contains(format));
+            // A link that nobody wants is removed, whatever the rules.
+            wanted.push(Format::Link);
+            let formats = row.products.keys().filter_map(ProductKey::format);
+            let stale = formats.filter(|format| !wanted.contains(format));
             self.plan.stale.extend(stale.map(|format| (key.clone(), format)));
         }
     }

@@ -31,6 +31,7 @@ pub(super) fn decide(making: &mut Making<'_, '_>, absent: &Absent) {
         let stays = !want.whole || keeps_child.contains(&want.key);
         let mut after = row.clone();
         after.products.retain(|product, _| !want.products.contains(product));
+        after.drop_lone_page();
         let products: Vec<(ProductKey, Change)> = want
             .products
             .iter()

@@ -1,9 +1,12 @@
 //! Stories of the pure plan, against a world in memory that carries plans out perfectly.
 
+mod pages;
+
 use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::local::LocalEntry;
+use crate::model::page::PageRow;
 use crate::model::recorded::{Loc, Outcome, PlaceState, ProductRow, Stamp};
 use crate::model::tree::{Listing, Node, RemoteSource, Target};
 use crate::model::{Channel, ContentHash, ObjType, PlaceToken, RelPath};
@@ -21,6 +24,9 @@ struct World {
     gone: Vec<PlaceKey>,
     hidden: Vec<PlaceKey>,
     metas: BTreeMap<Object, Meta>,
+    /// What documents hold, by token: links, lists and embeds.
+    pages: BTreeMap<String, PageRow>,
+    boards: BTreeMap<String, ContentHash>,
     /// What the last run asked.
     asked: Vec<Questions>,
 }
@@ -69,6 +75,8 @@ impl World {
             gone: Vec::new(),
             hidden: Vec::new(),
             metas: BTreeMap::new(),
+            pages: BTreeMap::new(),
+            boards: BTreeMap::new(),
             asked: Vec::new(),
         };
         world.source("drive");
@@ -169,6 +177,9 @@ impl World {
                 let meta = self.metas.get(object).cloned().ok_or(Existence::Gone);
                 answers.metas.insert(object.clone(), meta);
             }
+            for board in &questions.boards {
+                answers.boards.insert(board.clone(), self.boards.get(board).copied());
+            }
             for (place, _) in &questions.existence {
                 let answer = if self.gone.contains(place) {
                     Existence::Gone
@@ -193,6 +204,8 @@ impl World {
     }
 
     fn apply(&mut self, plan: Plan) {
+        let stale = plan.stale.clone();
+        let mut written = BTreeSet::new();
         let mut contents: BTreeMap<(PlaceKey, ProductKey), LocalEntry> = BTreeMap::new();
         let mut dirs = Vec::new();
         let rekeyed: BTreeMap<PlaceKey, PlaceKey> = plan
@@ -248,7 +261,19 @@ impl World {
                 let place = self.recorded.places.get_mut(&want.place).unwrap();
                 place.outcomes.remove(&want.format);
                 place.products.insert(product, row);
+                if want.format == Format::Md {
+                    let page = self.pages.get(fetch.object.token.as_str()).cloned();
+                    place.page = Some(Box::new(page.unwrap_or_else(pages::blank)));
+                    written.insert(want.place);
+                }
             }
+        }
+        for rewrite in plan.rewrites {
+            let product = ProductKey::whole(Format::Md.slot());
+            let row = &self.recorded.places[&rewrite.place].products[&product];
+            let entry = LocalEntry::File { size: row.size, mtime_secs: row.mtime_secs };
+            contents.insert((rewrite.place.clone(), product), entry);
+            written.insert(rewrite.place);
         }
         for link in plan.links {
             let text = crate::layout::relative(
@@ -281,6 +306,7 @@ impl World {
             };
         }
         self.recorded.sources.extend(plan.sources);
+        self.write_pages(&stale, written);
         self.local = LocalState::default();
         for ((place, product), entry) in contents {
             if let Some(at) = self.recorded.product(&place, &product) {
@@ -306,6 +332,7 @@ fn lines(plan: &Plan) -> Vec<String> {
         .extend(plan.asides.iter().chain(&plan.moves).flat_map(|m| m.changes.iter().map(|c| &c.1)));
     changes.extend(plan.folders.iter().filter_map(|folder| folder.change.as_ref()));
     changes.extend(plan.fetches.iter().flat_map(|fetch| fetch.wants.iter().map(|w| &w.change)));
+    changes.extend(plan.rewrites.iter().map(|rewrite| &rewrite.change));
     changes.extend(plan.touches.iter().map(|touch| &touch.change));
     changes.extend(plan.urls.iter().map(|url| &url.change));
     changes.extend(plan.links.iter().map(|link| &link.change));

@@ -86,6 +86,43 @@ async fn second_sync_exports_only_the_page_that_changed() {
     assert_eq!(mirror.changed_since(&before), ["wiki/Handbook/Intro.docx"]);
 }
 
+/// People put pages of a wiki into another order: no page was edited, and no file moves.
+#[tokio::test(start_paused = true)]
+async fn pages_of_a_wiki_in_another_order_change_no_file() {
+    let tenant = tenant();
+    let wiki = tenant.space("Handbook");
+    for n in 0..5 {
+        wiki.docx(&format!("Page {n}"));
+    }
+    let mirror = Mirror::of(&tenant);
+    mirror.sync().await.success();
+    let before = mirror.snapshot();
+    let order = || {
+        let text = std::fs::read_to_string(mirror.state("index.jsonl")).unwrap();
+        let rows =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let mut pages: Vec<(u64, String)> = rows
+            .filter(|row| row["row"]["object"]["type"] == "docx")
+            .map(|row| {
+                let title = row["row"]["title"].as_str().unwrap().to_owned();
+                (row["row"]["order"].as_u64().unwrap_or(0), title)
+            })
+            .collect();
+        pages.sort();
+        pages.into_iter().map(|(_, title)| title).collect::<Vec<_>>()
+    };
+    let first = order();
+    wiki.shuffle_children(3);
+    tenant.forget_calls();
+    let run = mirror.sync().await.success();
+    assert_eq!((run.changes(), run.count("unchanged")), (Vec::new(), 5));
+    assert_no_content_calls(&tenant);
+    assert_eq!(mirror.changed_since(&before), [""; 0]);
+    let titles: Vec<String> = wiki.children().iter().map(|page| page.title()).collect();
+    assert_ne!(first, titles);
+    assert_eq!(order(), titles, "the rows know");
+}
+
 /// A renamed folder over many files is one rename and no fetch.
 #[tokio::test(start_paused = true)]
 async fn a_renamed_folder_is_one_rename() {

@@ -1,6 +1,7 @@
 //! Formats, shortcuts, and what the service refuses.
 
 use crate::support::{Mirror, SOURCES, tenant};
+use feishu_mirror::sim::{Effect, Fault};
 
 const EXPORTS: &str = "/drive/v1/export_tasks";
 
@@ -73,6 +74,45 @@ async fn a_side_folder_follows_its_tabs() {
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
     mirror.sync().await.success();
     assert!(mirror.files().iter().all(|path| path.starts_with("drive/Money.sheets/")));
+}
+
+/// One sheet of two fails once: what came of the other must not make both look current.
+#[tokio::test(start_paused = true)]
+async fn a_sheet_that_failed_is_exported_by_the_next_run() {
+    let tenant = tenant();
+    let budget = tenant.root().sheet("Budget").tabs(&["Q1", "Q2"]);
+    let mirror = Mirror::with(&tenant, &format!("{SOURCES}\n[export]\nsheet = [\"csv\"]\n"));
+    mirror.sync().await.success();
+    let files = ["drive/Budget.sheets/Q1.csv", "drive/Budget.sheets/Q2.csv"];
+    let read = || files.map(|path| mirror.read(path));
+    let before = read();
+    // The ids of both sheets, in the order of their tabs.
+    let index = std::fs::read_to_string(mirror.state("index.jsonl")).unwrap();
+    let place = index.lines().find(|line| line.contains("Q2.csv")).unwrap();
+    let place: serde_json::Value = serde_json::from_str(place).unwrap();
+    let paths = place["paths"].as_object().unwrap();
+    let second = paths.iter().find(|(_, path)| *path == files[1]).unwrap().0;
+    let second = second.strip_prefix("csv/").unwrap();
+
+    budget.edit("more");
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    tenant.fault(Fault::new("POST", EXPORTS, Effect::status(500, 1_061_001)).containing(second));
+    let run = mirror.sync().await.exits(2);
+    assert_eq!(run.failures().len(), 1, "{}", run.out);
+    let halfway = read();
+    assert!(halfway[0] != before[0] && halfway[1] == before[1]);
+
+    tenant.calm().forget_calls();
+    let diff = mirror.diff().await;
+    let run = mirror.sync().await.success();
+    assert_eq!(run.changes(), ["update drive/Budget.sheets"]);
+    assert_eq!(diff.changes(), run.changes());
+    let after = read();
+    assert!(after[0] == halfway[0] && after[1] != before[1]);
+
+    tenant.forget_calls();
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0], "once it worked, that is it");
+    assert_eq!(tenant.calls("POST", EXPORTS), 0);
 }
 
 /// What has no export leaves a link; what is refused is a failure until it changes.

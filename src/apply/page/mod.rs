@@ -4,7 +4,7 @@
 
 mod boards;
 pub(super) mod fetch;
-mod kept;
+pub(super) mod kept;
 mod making;
 mod people;
 mod pictures;

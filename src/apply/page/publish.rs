@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::export::docx::Kept;
 use crate::export::docx::markdown::Warning;
-use crate::layout::{Around, Atlas};
+use crate::layout::{Around, Atlas, LINKED};
 use crate::model::page::PageRow;
-use crate::model::recorded::{PlaceRow, ProductKey, Stamp};
+use crate::model::recorded::{PlaceRow, ProductKey, Slot, Stamp};
 use crate::model::{ContentHash, Format, PlaceKey, RelPath};
 use crate::plan::Want;
 
@@ -126,10 +126,15 @@ impl Journal {
 
     /// What a page shows of the copy as it is now.
     pub(super) fn around(&self, atlas: &Atlas, key: &PlaceKey, page: &PageRow) -> Option<Around> {
-        let stands = |key: &PlaceKey, row: &PlaceRow, format: Format| {
-            let has = row.products.keys().any(|product| product.format() == Some(format));
-            let this = (key.clone(), format);
-            (has && !self.stale.contains(&this)) || self.pending.contains(&this)
+        let stands = |key: &PlaceKey, row: &PlaceRow, slot: Slot| {
+            let stale = |format| self.stale.contains(&(key.clone(), format));
+            let mut here = row.products.keys().filter(|product| product.slot == slot);
+            let mut pending = LINKED.iter().chain(&[Format::Link]).filter(|format| match slot {
+                Slot::LinkTo(_) | Slot::LinkToDir => **format == Format::Link,
+                _ => format.slot() == slot,
+            });
+            here.any(|product| !product.format().is_some_and(stale))
+                || pending.any(|format| self.pending.contains(&(key.clone(), *format)))
         };
         atlas.around(self.current(), key, page, self.settings.markdown.colors, &stands)
     }

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::layout::Atlas;
+use crate::layout::{Around, Atlas};
 use crate::model::change::{Change, ChangeKind};
 use crate::model::page::PageRow;
-use crate::model::recorded::{Loc, PlaceState, ProductKey};
+use crate::model::recorded::{Loc, PlaceRow, ProductKey};
 use crate::model::{ContentHash, Format, PlaceKey};
 use crate::plan::Rewrite;
 use crate::store::RowChange;
@@ -31,13 +31,15 @@ impl Journal {
         }
         let mut planned: BTreeMap<PlaceKey, Change> =
             rewrites.into_iter().map(|rewrite| (rewrite.place, rewrite.change)).collect();
-        let live = |(key, row): (&PlaceKey, &crate::model::recorded::PlaceRow)| {
-            let page = row.page.as_deref().filter(|_| row.state == PlaceState::Live)?;
+        let page = |(key, row): (&PlaceKey, &PlaceRow)| {
+            // One that nobody wants any more stays as it is.
+            let stale = self.stale.contains(&(key.clone(), Format::Md));
+            let page = row.page.as_deref().filter(|_| row.is_page() && !stale)?;
             Some((key.clone(), page.clone()))
         };
         let pages: Vec<(PlaceKey, PageRow)> =
-            self.current().places.iter().filter_map(live).collect();
-        if pages.is_empty() {
+            self.current().places.iter().filter_map(page).collect();
+        if pages.is_empty() && planned.is_empty() {
             return Ok(());
         }
         let atlas = Atlas::of(self.current());
@@ -45,8 +47,8 @@ impl Journal {
             if cancelled() {
                 break;
             }
-            let planned = planned.remove(&key);
             let Some(around) = self.around(&atlas, &key, &page) else { continue };
+            let planned = planned.remove(&key);
             let moved = around.hash() != page.around;
             let change = match planned {
                 Some(change) if moved || change.kind == ChangeKind::Restore => change,
@@ -66,14 +68,20 @@ impl Journal {
                 self.fail(&Failing { change, note: None }, &trouble)?;
             }
         }
-        self.flush()
+        self.flush()?;
+        if !cancelled() {
+            for (key, change) in planned {
+                self.fail(&Failing { change, note: None }, &no_row(&key))?;
+            }
+        }
+        Ok(())
     }
 
     fn rewrite(
         &mut self,
         key: &PlaceKey,
         page: PageRow,
-        around: &crate::layout::Around,
+        around: &Around,
         change: &Change,
     ) -> Result<Result<(), Trouble>, Halt> {
         let kept = match kept::load(&self.disk, page.kept) {

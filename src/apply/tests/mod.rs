@@ -4,6 +4,7 @@ mod content;
 mod exports;
 mod media;
 mod moves;
+mod pages;
 mod removal;
 mod service;
 

@@ -1,5 +1,6 @@
 //! What looks after a mirror: `verify`, `rebuild`, `prune`.
 
+mod pages;
 mod prune;
 mod rebuild;
 
