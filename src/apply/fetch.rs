@@ -377,7 +377,7 @@ impl Fetcher {
     }
 
     /// A local copy of the same content, if what stands there is still what was recorded.
-    async fn copied(&self, copy: &Copy) -> Option<Sealed> {
+    pub(super) async fn copied(&self, copy: &Copy) -> Option<Sealed> {
         let (disk, from, want) = (self.disk.clone(), copy.from.clone(), copy.row.blake3);
         blocking(move || match disk.stage_copy(&from) {
             Ok(sealed) => keep_if(&disk, sealed, want),
@@ -401,7 +401,7 @@ impl Fetcher {
                 let page = page::fetch::get(self, about, wants, standing).await?;
                 Ok(What::Page(Box::new(page)))
             }
-            Format::Json => tables::get(self, about, standing).await.map(What::Tables),
+            Format::Json => tables::get(self, about, wants, standing).await.map(What::Tables),
             Format::Comments => comments::get(self, about).await.map(file),
             Format::Csv => parts::get(self, about, wants, flight).await.map(What::Parts),
             Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx => {
