@@ -1,10 +1,13 @@
 //! Pictures and files inside of documents and bases.
 
+use futures_util::StreamExt;
+
 use crate::disk::Sealed;
 use crate::export::docx::markdown::Found;
+use crate::feishu::Class;
 
 use super::fetch::{Fetcher, Setback};
-use super::trouble::Trouble;
+use super::sink::{Sink, blocking};
 
 /// A picture or file to download.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +31,28 @@ pub(super) struct File {
 
 /// Downloads it, whole, within `filter.max_size`. What may not be read, is gone or too
 /// large is no setback: the page or record says so.
-pub(super) async fn get(_fetcher: &Fetcher, _media: &Media) -> Result<Found<File>, Setback> {
-    Err(Trouble::failed("media are not fetched yet").into())
+pub(super) async fn get(fetcher: &Fetcher, media: &Media) -> Result<Found<File>, Setback> {
+    let extras = std::iter::once(None).chain(media.extras.iter().map(|e| Some(e.as_str())));
+    for extra in extras {
+        let call = fetcher.client.download_media(&media.token, extra, None);
+        let mut body = match fetcher.unless_quit(call).await? {
+            Ok(body) => body,
+            Err(error) if error.class == Class::Forbidden => continue,
+            Err(error) if error.class == Class::Gone => {
+                return Ok(Found::Absent("deleted".to_owned()));
+            }
+            Err(error) => return Err(fetcher.judge(error)),
+        };
+        let disk = fetcher.disk.clone();
+        let mut sink = Sink::new(blocking(move || disk.stage()).await?);
+        while let Some(chunk) = body.stream.next().await {
+            let chunk = chunk.map_err(|error| fetcher.judge(error))?;
+            sink.write(&chunk).await?;
+        }
+        let extension = media.name.as_deref().and_then(|name| name.rsplit_once('.'));
+        let extension = extension.map_or("bin", |(_, extension)| extension);
+        let name = format!("{}.{extension}", media.token);
+        return Ok(Found::Here(File { sealed: sink.seal().await?, name }));
+    }
+    Ok(Found::Forbidden)
 }
