@@ -14,6 +14,7 @@ mod gone;
 mod identity;
 mod login;
 mod login_state;
+mod markdown;
 mod process;
 mod quotas;
 mod random;

@@ -1,0 +1,3 @@
+//! Content as text: documents as Markdown, bases as JSON.
+
+mod bases;
