@@ -9,7 +9,7 @@ use crate::model::recorded::{Loc, ProductKey, Stamp};
 use crate::model::{Format, PlaceKey};
 use crate::store::RowChange;
 
-use super::journal::Journal;
+use super::journal::{Journal, holds};
 use super::publish::{Bytes, Delivery, no_row};
 use super::trouble::{Halt, Trouble};
 
@@ -119,12 +119,20 @@ impl Journal {
         // A folder of that name is not ours.
         let ours = matches!(standing, Some(LocalEntry::File { .. } | LocalEntry::Link(_)));
         match at.as_ref().and_then(Loc::in_mirror).filter(|_| ours) {
-            Some(path) => self.trash_now(key, &path.clone(), Some(row)),
-            None => {
-                self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?;
-                Ok(Ok(()))
+            Some(path) => {
+                if let Err(trouble) = self.trash_now(key, &path.clone(), Some(row))? {
+                    return Ok(Err(trouble));
+                }
             }
+            None => self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?,
         }
+        let empty = self.row(key).is_some_and(|row| !holds(row, product.slot));
+        if let Some(side) = at.as_ref().and_then(Loc::parent).filter(|_| empty)
+            && let Err(error) = self.remove_dir(&side)
+        {
+            tracing::debug!(%error, "an empty side folder stays");
+        }
+        Ok(Ok(()))
     }
 
     /// Removes from staging what nobody took.

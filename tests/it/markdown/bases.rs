@@ -270,6 +270,7 @@ async fn json_and_csv_side_by_side() {
         ["drive/Plans.tables/Tasks 2.csv", "drive/Plans.tables/Tasks.csv"],
         "attachments go with the tables"
     );
+    assert!(!mirror.path("drive/Plans.assets").exists());
 }
 
 /// What is damaged is restored, and nothing else is read.
@@ -421,7 +422,7 @@ async fn records_that_may_not_be_seen_are_no_deletions() {
     assert!(mirror.path(&format!("drive/Plans.assets/{file}.txt")).exists());
     tenant.forget_calls();
     mirror.sync().await.success();
-    assert_eq!(content_calls(&tenant), 0);
+    assert_eq!(tenant.calls("POST", SEARCH), 0, "kept for what was seen");
 
     // A copy that begins like this has the table, empty.
     let new = mirror_of(&tenant);
@@ -512,4 +513,20 @@ async fn what_a_base_costs() {
     assert_eq!(tenant.calls("GET", FIELDS), 5);
     assert_eq!(tenant.calls("POST", SEARCH), 5);
     assert!(tenant.calls("GET", BASE) <= 2, "its revision, and its name");
+}
+
+/// The last attachment takes its folder with it.
+#[tokio::test(start_paused = true)]
+async fn no_empty_folder_is_left() {
+    let tenant = tenant();
+    let tasks = tenant.root().bitable("Plans").table("Tasks").records(3);
+    tasks.attach(1, "a.txt", "a");
+    let mirror = mirror_of(&tenant);
+    mirror.sync().await.success();
+    assert!(mirror.path("drive/Plans.assets").exists());
+    a_minute().await;
+    tasks.delete_record(1);
+    mirror.sync().await.success();
+    assert_eq!(mirror.files(), ["drive/Plans.tables/Tasks.json"]);
+    assert!(!mirror.path("drive/Plans.assets").exists());
 }
