@@ -77,7 +77,7 @@ impl Finding {
             token: Some(want.key.token.clone()),
             obj_token: Some(row.object.token.clone()),
             ty: Some(row.object.ty.clone()),
-            format: ls::format(want.product.slot),
+            format: want.product.format(),
             state: Some(ls::state(&want.key, row, config)),
             reason,
             size: Some(want.row.size),

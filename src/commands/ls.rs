@@ -138,7 +138,7 @@ fn on_disk(recorded: &Recorded, key: &PlaceKey, row: &PlaceRow, state: &'static 
         };
         let times = known.stamp.times.values().max();
         entries.push(Entry {
-            format: format(product.slot),
+            format: product.format(),
             revision: known.stamp.revision,
             edited_secs: Some(times.copied().unwrap_or(known.mtime_secs)),
             size: Some(known.size),
@@ -195,15 +195,6 @@ fn entry(key: &PlaceKey, row: &PlaceRow, path: String, state: &'static str) -> E
 
 fn path(recorded: &Recorded, key: &PlaceKey, product: &ProductKey) -> Option<String> {
     recorded.slot(key, product.slot)?.in_mirror().map(ToString::to_string)
-}
-
-/// What a slot holds; `None`: a folder.
-pub fn format(slot: Slot) -> Option<Format> {
-    match slot {
-        Slot::Product(format) => Some(format),
-        Slot::LinkTo(_) | Slot::LinkToDir => Some(Format::Link),
-        Slot::Dir => None,
-    }
 }
 
 fn print(ui: &Ui, entries: &[Entry]) {

@@ -109,6 +109,11 @@ async fn a_base_is_a_file_a_table() {
         assert!(!text.contains(volatile), "{volatile}");
     }
 
+    let listed = mirror.run(&["ls", "--json"]).await.success().events();
+    let listed: Vec<_> = listed.iter().map(|entry| entry["format"].as_str().unwrap()).collect();
+    assert_eq!(listed, ["assets", "json", "json"]);
+    mirror.run(&["verify"]).await.success();
+
     tenant.forget_calls();
     let before = mirror.snapshot();
     assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
