@@ -46,6 +46,12 @@ fn content_calls(tenant: &Tenant) -> usize {
     log.iter().filter(|call| is_content(&call.pattern)).count()
 }
 
+/// Files in the trash.
+fn trashed(mirror: &Mirror) -> usize {
+    let walk = walkdir::WalkDir::new(mirror.state("trash")).into_iter();
+    walk.filter_map(Result::ok).filter(|entry| entry.file_type().is_file()).count()
+}
+
 async fn a_minute() {
     tokio::time::advance(Duration::from_secs(60)).await;
 }
@@ -156,12 +162,7 @@ async fn an_edit_renews_one_table() {
     wanted.sort();
     assert_eq!(changed, wanted, "one went, one came");
     assert!(mirror.path(&format!("drive/Plans.assets/{second}.txt")).exists());
-    let trash: Vec<_> = walkdir::WalkDir::new(mirror.state("trash"))
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| entry.file_type().is_file())
-        .collect();
-    assert_eq!(trash.len(), 1, "what went is in the trash: {trash:?}");
+    assert_eq!(trashed(&mirror), 1, "what went is in the trash");
 }
 
 /// Many records, page by page, and many attachments.
@@ -533,5 +534,69 @@ async fn no_empty_folder_is_left() {
     tasks.delete_record(1);
     mirror.sync().await.success();
     assert_eq!(mirror.files(), ["drive/Plans.tables/Tasks.json"]);
+    assert!(!mirror.path("drive/Plans.assets").exists());
+}
+
+/// Two tables that swap their titles swap their names, and nothing goes into the trash.
+#[tokio::test(start_paused = true)]
+async fn two_tables_swap_their_names() {
+    let tenant = tenant();
+    let base = tenant.root().bitable("Plans");
+    let (ours, yours) = (base.table("Ours").records(2), base.table("Yours").records(3));
+    let mirror = Mirror::with(&tenant, &config("[\"csv\", \"json\"]"));
+    mirror.sync().await.success();
+    a_minute().await;
+    base.rename_tab("Ours", "x").rename_tab("Yours", "Ours").rename_tab("x", "Yours");
+    mirror.sync().await.success();
+    for (table, title, records) in [(&ours, "Yours", 2), (&yours, "Ours", 3)] {
+        let json = read(&mirror, &format!("drive/Plans.tables/{title}.json"));
+        assert_eq!((&json["table"]["id"], len(&json["records"])), (&json!(table.id()), records));
+        let csv = String::from_utf8(mirror.read(&format!("drive/Plans.tables/{title}.csv")));
+        assert_eq!(csv.unwrap().lines().count(), records + 1, "{title}");
+    }
+    assert_eq!(mirror.files().len(), 4);
+    assert_eq!(trashed(&mirror), 0);
+}
+
+/// What is too large is not asked for, and its record says why it is not there.
+#[tokio::test(start_paused = true)]
+async fn an_attachment_above_max_size_is_a_note() {
+    let tenant = tenant();
+    let tasks = tenant.root().bitable("Plans").table("Tasks").records(2);
+    tasks.attach(0, "big.bin", vec![0; 2_000]);
+    let small = tasks.attach(1, "small.bin", vec![0; 500]);
+    let config = format!("{}\n[filter]\nmax_size = \"1 KiB\"\n", config("[\"json\"]"));
+    let mirror = Mirror::with(&tenant, &config);
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", MEDIA), 1);
+    let table = read(&mirror, "drive/Plans.tables/Tasks.json");
+    let shown = |n: usize| &table["records"][n]["fields"]["Attachment"][0];
+    assert_eq!(shown(0)["missing"], "larger than max_size");
+    assert_eq!(shown(1)["file"], format!("{small}.bin"));
+}
+
+/// A base that may not be read any more fails, and its copy stays; one that is deleted goes
+/// with all that belongs to it.
+#[tokio::test(start_paused = true)]
+async fn a_base_that_is_refused_stays_and_one_that_is_deleted_goes() {
+    let tenant = tenant();
+    tenant.root().upload("other.txt", "x");
+    let base = tenant.root().bitable("Plans");
+    let tasks = base.table("Tasks").records(2);
+    tasks.attach(0, "a.txt", "a");
+    let mirror = mirror_of(&tenant);
+    mirror.sync().await.success();
+    let before = mirror.snapshot();
+    a_minute().await;
+    tenant.add_user("somebody else", "u-else");
+    tenant.strangers_fail(true);
+    let base = base.advanced(&["somebody else"]);
+    tasks.edit_record(0);
+    mirror.sync().await.exits(2);
+    assert_eq!(mirror.changed_since(&before), [""; 0]);
+    base.delete();
+    mirror.sync().await.success();
+    assert_eq!(mirror.files(), ["drive/other.txt"]);
+    assert_eq!(trashed(&mirror), 2);
     assert!(!mirror.path("drive/Plans.assets").exists());
 }
