@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use feishu_mirror::sim::{BaseTable, Effect, Fault, MediaRule, Tenant};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Mirror, scale, tenant};
 
@@ -463,6 +464,30 @@ async fn a_budget_cuts_a_base_in_pieces() {
     assert_eq!(mirror.files().len(), 31);
     assert!(tenant.calls("GET", MEDIA) <= tokens.len() + 4 * runs, "none is fetched twice");
     assert_eq!(len(&read(&mirror, "drive/Plans.tables/Tasks.json")["records"]), 30);
+}
+
+/// Ctrl-C in the middle: what came is kept, and no half a table is.
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_base_goes_on_where_it_was() {
+    let tenant = tenant();
+    let tasks = tenant.root().bitable("Plans").table("Tasks").records(30);
+    for n in 0..30 {
+        tasks.attach(n, "a.txt", format!("file {n}"));
+    }
+    let mut mirror = mirror_of(&tenant);
+    let interrupt = mirror.interrupt.clone();
+    tenant.fault(Fault::new("GET", MEDIA, Effect::run(move || interrupt.cancel())).nth(12));
+    mirror.sync().await.exits(130);
+    let kept = mirror.files().len();
+    assert!((5..30).contains(&kept), "{kept}");
+    assert!(!mirror.path("drive/Plans.tables").exists());
+
+    mirror.interrupt = CancellationToken::new();
+    a_minute().await;
+    tenant.forget_calls();
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", MEDIA), 30 - kept);
+    assert_eq!(mirror.files().len(), 31);
 }
 
 /// One base at two places: its attachments are fetched once, also for one that comes later.
