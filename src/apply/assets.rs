@@ -9,7 +9,7 @@ use crate::model::recorded::{Loc, ProductKey, Stamp};
 use crate::model::{Format, PlaceKey};
 use crate::store::RowChange;
 
-use super::journal::Journal;
+use super::journal::{Journal, holds};
 use super::publish::{Bytes, Delivery, no_row};
 use super::trouble::{Halt, Trouble};
 
@@ -55,7 +55,7 @@ impl Journal {
     ) -> Result<Result<u64, Trouble>, Halt> {
         let mut written = 0;
         let Ready { all, files, complete } = assets;
-        if let Err(trouble) = self.rename_parts(key, Format::Assets.slot(), all)? {
+        if let Err(trouble) = self.rename_parts(key, Format::Assets, all)? {
             return Ok(Err(trouble));
         }
         for (part, bytes) in files {
@@ -123,19 +123,19 @@ impl Journal {
         let ours = matches!(standing, Some(LocalEntry::File { .. } | LocalEntry::Link(_)));
         match at.as_ref().and_then(Loc::in_mirror).filter(|_| ours) {
             Some(path) => {
-                let trashed = self.trash_now(key, path, Some(row))?;
-                if let Some(side) = path.parent()
-                    && let Err(error) = self.disk.remove_folder(&Loc::Mirror(side))
-                {
-                    tracing::debug!(%error, "an empty side folder stays");
+                if let Err(trouble) = self.trash_now(key, &path.clone(), Some(row))? {
+                    return Ok(Err(trouble));
                 }
-                Ok(trashed)
             }
-            None => {
-                self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?;
-                Ok(Ok(()))
-            }
+            None => self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?,
         }
+        let empty = self.row(key).is_some_and(|row| !holds(row, product.slot));
+        if let Some(side) = at.as_ref().and_then(Loc::parent).filter(|_| empty)
+            && let Err(error) = self.remove_dir(&side)
+        {
+            tracing::debug!(%error, "an empty side folder stays");
+        }
+        Ok(Ok(()))
     }
 
     /// Removes from staging what nobody took.

@@ -412,7 +412,7 @@ impl Fetcher {
                 let page = page::fetch::get(self, about, wants, standing).await?;
                 Ok(What::Page(Box::new(page)))
             }
-            Format::Json => tables::get(self, about, standing).await.map(What::Tables),
+            Format::Json => tables::get(self, about, wants, standing).await.map(What::Tables),
             Format::Comments => comments::get(self, about).await.map(file),
             Format::Csv => parts::get(self, about, wants, flight).await.map(What::Parts),
             Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx => {

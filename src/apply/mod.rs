@@ -410,8 +410,9 @@ fn jobs(journal: &mut Journal, fetches: Vec<Fetch>) -> Result<Vec<Job>, Halt> {
         }
         let current = journal.current();
         let copies = wants.iter().map(|want| {
-            // A page's links are its own place's: it is written, from the same blocks.
-            let (key, product) = want.copy_from.as_ref().filter(|_| want.format != Format::Md)?;
+            // A page's links are its own place's: it is written, from the same blocks. Of a
+            // base only the attachments are copied.
+            let (key, product) = want.copy_from.as_ref().filter(|_| !want.format.has_assets())?;
             let row = current.places.get(key)?.products.get(product)?.clone();
             Some(Copy { from: current.product(key, product)?, row })
         });

@@ -1,6 +1,7 @@
-//! Side folders: one export a sheet or table, one file each in `Title.sheets/`.
+//! Side folders: one file a sheet or table, in `Title.sheets/` or `Title.tables/`. CSV is
+//! exported here; tables as JSON (`tables`) are published like it, in the same folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 
@@ -18,9 +19,8 @@ use super::pace::WIDEST;
 use super::publish::{Bytes, Delivery, no_row};
 use super::trouble::{Halt, Trouble};
 
-/// The format of all parts.
+/// The format of all exported parts.
 const FORMAT: Format = Format::Csv;
-const SLOT: Slot = Slot::Product(FORMAT);
 
 /// What a part claims in its folder: one file, of whatever format has one (as a slot of
 /// a place, `csv` names the side folder).
@@ -47,7 +47,7 @@ pub(super) async fn get(
         listed.into_iter().filter(|part| part.exportable).map(|p| (p.id, p.title)).collect();
     let everything = wants.iter().any(|want| want.damaged.is_empty());
     let damaged = |id: &String| {
-        let product = ProductKey::part(SLOT, id.clone());
+        let product = product_of(FORMAT, id);
         wants.iter().any(|want| want.damaged.contains(&product))
     };
     let ids: Vec<String> =
@@ -73,6 +73,53 @@ pub(super) async fn get(
     Ok(Parts { all, files })
 }
 
+/// What was fetched for a side folder: files of one format, one a sheet or table.
+pub(super) struct Side {
+    /// Every part there is: id and title, in the service's order.
+    all: Vec<(String, String)>,
+    files: Vec<(String, Result<Bytes, Trouble>)>,
+    /// Parts that may be empty only because this identity may not see what is in them. They
+    /// replace nothing that has more in it.
+    pub(super) hidden: BTreeSet<String>,
+}
+
+impl Side {
+    pub(super) fn new(
+        all: Vec<(String, String)>,
+        files: Vec<(String, Result<Sealed, Trouble>)>,
+    ) -> Self {
+        let files = files.into_iter().map(|(id, file)| (id, file.map(Bytes::new))).collect();
+        Self { all, files, hidden: BTreeSet::new() }
+    }
+
+    /// Bytes of all files.
+    pub(super) fn size(&self) -> u64 {
+        let files = self.files.iter().filter_map(|(_, file)| file.as_ref().ok());
+        files.map(|bytes| bytes.size).sum()
+    }
+}
+
+/// What a place got of a side folder.
+pub(super) struct Placed {
+    bytes: u64,
+    written: bool,
+}
+
+impl Placed {
+    /// With so many bytes written beside it.
+    pub(super) fn and(self, bytes: u64) -> Self {
+        Self { bytes: self.bytes + bytes, written: self.written || bytes > 0 }
+    }
+}
+
+/// The key of a part in a format.
+fn product_of(format: Format, id: &str) -> ProductKey {
+    match format {
+        Format::Json => ProductKey::json_table(id),
+        other => ProductKey::part(other.slot(), id),
+    }
+}
+
 impl Journal {
     /// Brings the files of a side folder into the copy, at every place that wants them.
     pub(super) fn publish_parts(
@@ -82,53 +129,89 @@ impl Journal {
         stamp: &Stamp,
         parts: Parts,
     ) -> Result<(), Halt> {
-        let Parts { all, files } = parts;
-        let mut files: Vec<(String, Result<Bytes, Trouble>)> =
-            files.into_iter().map(|(id, file)| (id, file.map(Bytes::new))).collect();
-        let fetched = files.iter().filter_map(|(_, file)| file.as_ref().ok());
-        self.report.bytes += fetched.map(|bytes| bytes.size).sum::<u64>();
+        let mut side = Side::new(parts.all, parts.files);
+        self.report.bytes += side.size();
         for want in wants {
             self.flush()?;
-            if let Err(trouble) = self.publish_side(about, want, stamp, &all, &mut files)? {
-                self.fail_want(want, stamp, &trouble)?;
-            }
+            let placed = self.place_side(about, want, stamp, &mut side)?;
+            self.end_side(want, stamp, placed)?;
         }
-        for (_, file) in files {
+        self.discard_side(side);
+        Ok(())
+    }
+
+    /// Removes from staging what nobody took.
+    pub(super) fn discard_side(&self, side: Side) {
+        for (_, file) in side.files {
             if let Ok(bytes) = file {
                 self.discard(bytes);
             }
         }
-        Ok(())
     }
 
-    fn publish_side(
+    /// Tells how a want ended. `None`: that was told.
+    pub(super) fn end_side(
+        &mut self,
+        want: &Want,
+        stamp: &Stamp,
+        placed: Result<Option<Placed>, Trouble>,
+    ) -> Result<(), Halt> {
+        let Placed { bytes, written } = match placed {
+            Ok(Some(placed)) => placed,
+            Ok(None) => return Ok(()),
+            Err(trouble) => return self.fail_want(want, stamp, &trouble),
+        };
+        self.flush()?;
+        let key = &want.place;
+        let Some(mut row) = self.row(key).cloned() else {
+            return self.fail_want(want, stamp, &no_row(key));
+        };
+        row.outcomes.remove(&want.format);
+        self.push(Step {
+            key: key.clone(),
+            op: None,
+            then: vec![RowChange::Put { key: key.clone(), place: Box::new(row) }],
+            done: vec![done(want.change.clone(), bytes, None, written)],
+            wants: Vec::new(),
+        })
+    }
+
+    /// Brings the files to one place. `None` where there is nothing to bring, which is told.
+    pub(super) fn place_side(
         &mut self,
         about: &About,
         want: &Want,
         stamp: &Stamp,
-        all: &[(String, String)],
-        files: &mut [(String, Result<Bytes, Trouble>)],
-    ) -> Result<Result<(), Trouble>, Halt> {
-        let key = &want.place;
-        let Some(names) = self.part_names(about, key, all) else { return Ok(Err(no_row(key))) };
-        if let Err(trouble) = self.drop_parts(key, &names)? {
+        side: &mut Side,
+    ) -> Result<Result<Option<Placed>, Trouble>, Halt> {
+        let (key, format) = (&want.place, want.format);
+        let Side { all, files, hidden } = side;
+        let Some(names) = self.part_names(about, key, format, all) else {
+            return Ok(Err(no_row(key)));
+        };
+        if let Err(trouble) = self.drop_parts(key, format, &names)? {
             return Ok(Err(trouble));
         }
-        if let Err(trouble) = self.rename_parts(key, SLOT, &names)? {
+        if let Err(trouble) = self.rename_parts(key, format, &names)? {
             return Ok(Err(trouble));
         }
         if all.is_empty() {
-            let mut trouble = Trouble::failed("it has nothing that can be exported as csv");
+            let what = format!("it has nothing that can be exported as {format}");
+            let mut trouble = Trouble::failed(what);
             trouble.why = Why::Unsupported;
             trouble.failure.retryable = false;
             self.skip_late(want, stamp, &trouble)?;
-            return Ok(Ok(()));
+            return Ok(Ok(None));
         }
+        let restores = !want.damaged.is_empty();
+        // With a damaged attachment of a base, every table says anew where it is.
+        let some_only = restores && want.damaged.iter().all(|p| p.format() == Some(format));
         let mtime_secs = self.mtime_of(about.edited);
-        let (mut bytes_total, mut written, mut failed) = (0, false, None);
+        let (mut placed, mut failed) = (Placed { bytes: 0, written: false }, None);
         for (id, file) in files {
-            let product = ProductKey::part(SLOT, id.clone());
-            if !want.damaged.is_empty() && !want.damaged.contains(&product) {
+            let product = product_of(format, id);
+            let is_damaged = want.damaged.contains(&product);
+            if some_only && !is_damaged {
                 continue;
             }
             let bytes = match file {
@@ -138,6 +221,22 @@ impl Journal {
                     continue;
                 }
             };
+            self.flush()?;
+            let old = self.row(key).and_then(|row| row.products.get(&product)).cloned();
+            if let Some(old) = &old
+                && !is_damaged
+                && hidden.contains(id)
+                && old.size > bytes.size
+            {
+                self.keep_part(key, &product, stamp)?;
+                continue;
+            }
+            // What is restored may be newer than what is recorded of its neighbours, and one
+            // stamp speaks for all of them: with the old one the next run sees the edit.
+            let stamp = match &old {
+                Some(old) if restores => &old.stamp,
+                _ => stamp,
+            };
             let delivery = Delivery {
                 product: product.clone(),
                 part_name: names.get(id).map(String::as_str),
@@ -145,8 +244,8 @@ impl Journal {
             };
             match self.deliver(&delivery, bytes)? {
                 Ok(wrote) => {
-                    bytes_total += bytes.size;
-                    written |= wrote;
+                    placed.bytes += bytes.size;
+                    placed.written |= wrote;
                 }
                 Err(trouble) => {
                     failed.get_or_insert(trouble);
@@ -162,19 +261,21 @@ impl Journal {
                 )));
             }
         }
-        if let Some(trouble) = failed {
-            return Ok(Err(trouble));
+        Ok(failed.map_or(Ok(Some(placed)), Err))
+    }
+
+    /// Keeps a part as it stands, for what was seen now.
+    fn keep_part(
+        &mut self,
+        key: &PlaceKey,
+        product: &ProductKey,
+        stamp: &Stamp,
+    ) -> Result<(), Halt> {
+        let Some(mut row) = self.row(key).cloned() else { return Ok(()) };
+        if let Some(product) = row.products.get_mut(product) {
+            product.stamp = stamp.clone();
         }
-        let Some(mut row) = self.row(key).cloned() else { return Ok(Err(no_row(key))) };
-        row.outcomes.remove(&FORMAT);
-        self.push(Step {
-            key: key.clone(),
-            op: None,
-            then: vec![RowChange::Put { key: key.clone(), place: Box::new(row) }],
-            done: vec![done(want.change.clone(), bytes_total, None, written)],
-            wants: Vec::new(),
-        })?;
-        Ok(Ok(()))
+        self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])
     }
 
     /// A file name for every part. A part keeps the name it has while its title gives
@@ -183,16 +284,18 @@ impl Journal {
         &self,
         about: &About,
         key: &PlaceKey,
+        format: Format,
         all: &[(String, String)],
     ) -> Option<BTreeMap<String, String>> {
         let row = self.row(key)?;
+        let extension = format!(".{format}");
         let claimants: Vec<Claimant> = all
             .iter()
             .map(|(id, title)| {
                 let stem = layout::stem(title, &about.object.ty);
-                let old = row.products.get(&ProductKey::part(SLOT, id.clone()));
+                let old = row.products.get(&product_of(format, id));
                 let given = old.and_then(|old| old.part_name.as_deref()).and_then(|name| {
-                    let given = name.strip_suffix(".csv")?;
+                    let given = name.strip_suffix(&extension)?;
                     let same = given.strip_prefix(&stem)?;
                     (same.is_empty() || same.starts_with('~')).then(|| Names {
                         stem: given.to_owned(),
@@ -211,24 +314,25 @@ impl Journal {
             })
             .collect();
         let named = layout::assign(&claimants, &[]).into_iter();
-        let csv = |(token, given): (PlaceToken, Names)| {
-            (token.as_str().to_owned(), format!("{}.csv", given.stem))
+        let file = |(token, given): (PlaceToken, Names)| {
+            (token.as_str().to_owned(), format!("{}{extension}", given.stem))
         };
-        Some(named.map(csv).collect())
+        Some(named.map(file).collect())
     }
 
     /// What the object no longer has goes into the trash.
     fn drop_parts(
         &mut self,
         key: &PlaceKey,
+        format: Format,
         names: &BTreeMap<String, String>,
     ) -> Result<Result<(), Trouble>, Halt> {
         let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
+        let known: BTreeSet<ProductKey> = names.keys().map(|id| product_of(format, id)).collect();
         let lost: Vec<ProductKey> = row
             .products
             .keys()
-            .filter(|product| product.format() == Some(FORMAT))
-            .filter(|product| product.part.as_ref().is_none_or(|id| !names.contains_key(id)))
+            .filter(|product| product.format() == Some(format) && !known.contains(product))
             .cloned()
             .collect();
         for product in lost {
@@ -244,23 +348,25 @@ impl Journal {
     pub(super) fn rename_parts(
         &mut self,
         key: &PlaceKey,
-        slot: Slot,
+        format: Format,
         names: &BTreeMap<String, String>,
     ) -> Result<Result<(), Trouble>, Halt> {
         for (id, name) in names {
             let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
-            let product = ProductKey::part(slot, id.clone());
+            let product = product_of(format, id);
             let stands = row.products.get(&product).and_then(|row| row.part_name.as_deref());
             if stands == Some(name) {
                 continue;
             }
             // Also for a part that is not on disk yet, whoever has its name must leave it.
             let holder = row.products.iter().find(|(other, row)| {
-                other.slot == slot && **other != product && row.part_name.as_deref() == Some(name)
+                let same = row.part_name.as_deref() == Some(name);
+                same && **other != product && other.format() == Some(format)
             });
             if let Some((other, _)) = holder {
                 let other = other.clone();
-                let aside = format!(".{}.moving", other.part.as_deref().unwrap_or_default());
+                let part = other.part.as_deref().unwrap_or_default();
+                let aside = format!(".{part}.moving.{format}");
                 if let Err(trouble) = self.rename_part(key, &other, &aside)? {
                     return Ok(Err(trouble));
                 }

@@ -103,7 +103,7 @@ impl Journal {
     }
 
     /// True where the folder is gone; one with something in it stays, silently.
-    fn remove_dir(&mut self, at: &Loc) -> Result<bool, DiskError> {
+    pub(super) fn remove_dir(&mut self, at: &Loc) -> Result<bool, DiskError> {
         self.doubt_folders();
         match self.disk.look(at)? {
             Some(LocalEntry::Dir) => self.disk.remove_folder(at),

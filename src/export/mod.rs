@@ -1,10 +1,11 @@
-//! Content in other shapes: documents as Markdown, cells as text.
+//! Content in other shapes: documents as Markdown, bases as JSON, cells as text.
 //!
 //! Pure: no network, file system, environment or clock. What a document needs from elsewhere
 //! (names of people, pictures, embedded tables) is listed first, fetched by others, and handed
 //! back as plain data.
 //!
-//! Start at [`docx`].
+//! Start at [`docx`] or [`bitable`].
 
+pub mod bitable;
 pub mod cells;
 pub mod docx;

@@ -382,8 +382,8 @@ impl Making<'_, '_> {
         }
     }
 
-    /// Whole products that are current remotely and intact on disk, by object and
-    /// format: other places of the object copy them.
+    /// Products that are current remotely and intact on disk, by object and format: other
+    /// places of the object copy them, or what stands beside them.
     fn current_products(&self) -> BTreeMap<(Object, Format), (PlaceKey, ProductKey)> {
         let mut found = BTreeMap::new();
         for key in &self.draft.live {
@@ -395,7 +395,17 @@ impl Making<'_, '_> {
             };
             let row = &self.inputs.recorded.places[old];
             for format in formats {
-                let product = ProductKey::whole(format.slot());
+                let product = match format {
+                    // Of a base the attachments are copied, so any of its tables will do.
+                    Format::Json => {
+                        let mut products = row.products.keys();
+                        match products.find(|product| product.format() == Some(Format::Json)) {
+                            Some(product) => product.clone(),
+                            None => continue,
+                        }
+                    }
+                    format => ProductKey::whole(format.slot()),
+                };
                 if row.products.contains_key(&product)
                     && content::on_disk(self.inputs, old, &product) == OnDisk::Intact
                     && matches!(self.need(key, object, *format), Need::Nothing(_))

@@ -117,6 +117,9 @@ struct Entry {
     /// Sheets or tables.
     #[serde(default)]
     tabs: Vec<String>,
+    /// Records in the first table of a base, with a value of every type.
+    #[serde(default)]
+    records: u64,
     /// Blocks of a document, as the service sends them.
     #[serde(default)]
     blocks: Option<serde_json::Value>,
@@ -207,6 +210,9 @@ fn fill(parent: &Item, entries: Vec<Entry>, keys: &mut Keys) -> Result<(), Fixtu
         if !entry.tabs.is_empty() {
             let titles: Vec<&str> = entry.tabs.iter().map(String::as_str).collect();
             item = item.tabs(&titles);
+        }
+        if entry.records > 0 {
+            item.table(entry.tabs.first().map_or("Table 1", String::as_str)).records(entry.records);
         }
         if let Some(blocks) = entry.blocks.take() {
             item = item.blocks(blocks);

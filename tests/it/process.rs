@@ -84,7 +84,8 @@ impl Server {
     fn sync(&self, folder: &Path) -> Command {
         let config = format!(
             "[account]\ndomain = {{ open = \"{0}\", accounts = \"{0}\" }}\n[limits]\n\
-             quota_share = 100.0\n[[source]]\nname = \"drive\"\nkind = \"drive\"\n",
+             quota_share = 100.0\n[[source]]\nname = \"drive\"\nkind = \"drive\"\n\
+             [export]\nbitable = [\"json\"]\n",
             self.address
         );
         std::fs::write(folder.join("mirror.toml"), config).unwrap();
@@ -154,6 +155,29 @@ fn long_a_large_upload_takes_constant_memory() {
     println!("{size} bytes: {} KiB above an idle run's {} KiB", above >> 10, idle >> 10);
     assert!(above < 64 << 20, "{above} bytes above idle");
     secrets::none_below(folder.path());
+}
+
+/// A base is written in constant memory. With `FEISHU_MIRROR_LONG=1`: 50,000 records.
+#[test]
+fn long_a_large_base_takes_constant_memory() {
+    let base = |records: usize| {
+        format!(
+            r#"{{"drive":[{{"type":"bitable","title":"Log","tabs":["T"],"records":{records}}}]}}"#
+        )
+    };
+    let mirror = |records: usize| {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path(), &base(records));
+        let (status, most) = wait_and_watch(server.sync(folder.path()).spawn().unwrap());
+        assert!(status.success());
+        let file = folder.path().join("mirror/drive/Log.tables/T.json");
+        (file.metadata().unwrap().len(), most)
+    };
+    let (_, one_page) = mirror(500);
+    let (size, most) = mirror(scale(12_000, 50_000));
+    let above = most.saturating_sub(one_page);
+    println!("{size} bytes: {} KiB above a page's {} KiB", above >> 10, one_page >> 10);
+    assert!(size > 14 << 20 && above < 10 << 20, "{size} bytes, {above} above");
 }
 
 /// `kill -9` in the middle of a download: the next run goes on, and the file is whole.
