@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -35,6 +35,8 @@ pub(super) struct Fetcher {
     pub(super) settings: Arc<Settings>,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) exports: ExportQueue,
+    /// The scope for comments is missing: every document would say so.
+    pub(super) no_comments: OnceLock<Trouble>,
     /// Cancelled when what is in flight is to be dropped.
     quit: CancellationToken,
     /// Cancelled when nothing new is to be started.
@@ -137,6 +139,7 @@ impl Fetcher {
             disk: tools.disk.clone(),
             progress: tools.progress.clone(),
             exports: ExportQueue::new(settings.concurrency, tools.client.export_throttles()),
+            no_comments: OnceLock::new(),
             settings,
             closed: quit.child_token(),
             quit,
@@ -320,9 +323,12 @@ impl Fetcher {
 
         // 2. The revision as seen before any export begins: an edit made meanwhile is
         //    then found by the next run.
-        let asks = missing.iter().any(|(want, _)| !is_page(want.format));
+        let asks = missing.iter().any(|(want, _)| {
+            // The blocks of a page come with their own; comments are read again from time
+            // to time, and cost one call then.
+            !is_page(want.format) && want.format != Format::Comments
+        });
         let revision = match revision {
-            // The blocks of a page come with their own.
             None if about.object.ty.has_revision() && asks => {
                 match self.unless_quit(self.client.get_revision(&about.object)).await {
                     Err(_) => return,
