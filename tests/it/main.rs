@@ -15,6 +15,7 @@ mod gone;
 mod identity;
 mod login;
 mod login_state;
+mod markdown;
 mod process;
 mod quotas;
 mod random;

@@ -83,12 +83,12 @@ async fn exports_that_go_wrong() {
             None,
         ),
         (
-            "too large",
+            "hidden blocks",
             |asked| {
                 (asked.line.starts_with("GET") && !asked.line.contains("/file/"))
-                    .then(|| good(json!({ "result": { "job_status": 107 } })))
+                    .then(|| good(json!({ "result": { "job_status": 109 } })))
             },
-            Some((Why::Refused, "too large")),
+            Some((Why::Refused, "may not see")),
         ),
         (
             "never ready",

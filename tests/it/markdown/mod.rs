@@ -1,0 +1,3 @@
+//! Documents as Markdown.
+
+mod fallback;
