@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::disk::Sealed;
 use crate::feishu::{ApiError, Class, ExportJob};
-use crate::model::{Format, Object};
+use crate::model::{Format, ObjType, Object};
 
 use super::fetch::{Fetcher, Setback};
 use super::lane::Lane;
@@ -275,6 +275,12 @@ impl ExportQueue {
                     return Ok(Product { token, size, dies: unready + LIFE, waiting });
                 }
                 ExportJob::Again(error) => return Err(Unready::Again(error)),
+                // Only a docx can be written otherwise.
+                ExportJob::Refused(error)
+                    if order.object.ty == ObjType::Docx && error.is_too_large_to_export() =>
+                {
+                    return Err(Setback::from(Trouble::fell_back(&error)).into());
+                }
                 ExportJob::Refused(error) => return Err(fetcher.judge(error).into()),
                 ExportJob::Pending if asked >= timeout => {
                     let mut trouble = Trouble::failed(format!(

@@ -1,9 +1,10 @@
 //! Getting content into staging: one job an object, several at once, each ending in a
 //! [`Got`] that goes to the publisher.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -12,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError, Sealed};
 use crate::feishu::{ApiError, Class, Client};
-use crate::model::change::Failure;
-use crate::model::recorded::{Loc, ProductRow, Stamp};
-use crate::model::{ContentHash, Edited, Format, ObjType, Object};
+use crate::model::change::{Change, ChangeKind, Failure};
+use crate::model::recorded::{Loc, ProductRow, Stamp, Why};
+use crate::model::{ContentHash, Edited, Format, ObjType, Object, PlaceKey, RelPath};
 use crate::plan::{Fetch, Want};
 use crate::progress::Progress;
 
@@ -39,6 +40,8 @@ pub(super) struct Fetcher {
     pub(super) clock: Clock,
     /// What pages learn once a run.
     pub(super) learned: page::Learned,
+    /// The scope for comments is missing: every document would say so.
+    pub(super) no_comments: OnceLock<Trouble>,
     /// Cancelled when what is in flight is to be dropped.
     quit: CancellationToken,
     /// Cancelled when nothing new is to be started.
@@ -141,6 +144,7 @@ impl Fetcher {
             disk: tools.disk.clone(),
             progress: tools.progress.clone(),
             exports: ExportQueue::new(settings.concurrency, tools.client.export_throttles()),
+            no_comments: OnceLock::new(),
             settings,
             clock: tools.clock.clone(),
             learned: page::Learned::default(),
@@ -301,6 +305,8 @@ impl Fetcher {
         let Job { fetch, copies, standing } = job;
         let Fetch { object, url, owner, edited, revision, wants, .. } = fetch;
         let about = Arc::new(About { object, url, owner, edited });
+        let mut have_page: BTreeSet<PlaceKey> =
+            wants.iter().filter(|w| w.format == Format::Md).map(|w| w.place.clone()).collect();
 
         // 1. What the copy already has somewhere else.
         let mut missing = Vec::new();
@@ -331,9 +337,12 @@ impl Fetcher {
 
         // 2. The revision as seen before any export begins: an edit made meanwhile is
         //    then found by the next run.
-        let asks = missing.iter().any(|(want, _)| !is_page(want.format));
+        let asks = missing.iter().any(|(want, _)| {
+            // The blocks of a page come with their own; comments are read again from time
+            // to time, and cost one call then.
+            !is_page(want.format) && want.format != Format::Comments
+        });
         let revision = match revision {
-            // The blocks of a page come with their own.
             None if about.object.ty.has_revision() && asks => {
                 match self.unless_quit(self.client.get_revision(&about.object)).await {
                     Err(_) => return,
@@ -380,11 +389,40 @@ impl Fetcher {
                 },
                 _ => stamp.clone(),
             };
+            if fell_back(&what) {
+                let pages = wants.iter().filter(|want| have_page.insert(want.place.clone()));
+                let pages: Vec<Want> = pages.flat_map(|want| self.pages_for(want)).collect();
+                missing.extend(pages.into_iter().map(|want| (want, Standing::default())));
+            }
             let got = Got { about: about.clone(), wants, stamp, what };
             if results.send(got).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// What stands in for an export that was refused as too large: the document as Markdown,
+    /// as the next plan would ask for it.
+    fn pages_for(&self, refused: &Want) -> Vec<Want> {
+        let path = refused.change.path.as_str();
+        let stem = path.strip_suffix(&format!(".{}", refused.format)).unwrap_or(path);
+        let raw = self.settings.markdown.raw.then_some((Format::Blocks, "blocks.json"));
+        [Some((Format::Md, "md")), raw]
+            .into_iter()
+            .flatten()
+            .filter_map(|(format, extension)| {
+                let change = Change {
+                    kind: ChangeKind::Add,
+                    path: RelPath::new(format!("{stem}.{extension}")).ok()?,
+                    from: None,
+                    format: Some(format),
+                    reason: Some("too large to export".to_owned()),
+                    ..refused.change.clone()
+                };
+                let place = refused.place.clone();
+                Some(Want { place, format, copy_from: None, damaged: Vec::new(), change })
+            })
+            .collect()
     }
 
     /// A local copy of the same content, if what stands there is still what was recorded.
@@ -436,6 +474,11 @@ fn is_export(format: Format) -> bool {
 /// True for what is made of a document's blocks.
 fn is_page(format: Format) -> bool {
     matches!(format, Format::Md | Format::Blocks)
+}
+
+/// True where Markdown takes the place of what was asked for.
+fn fell_back(what: &What) -> bool {
+    matches!(what, What::Setback(Setback::Trouble(trouble)) if trouble.why == Why::FellBack)
 }
 
 /// Hands a staged file back if it has the wanted content, else discards it.

@@ -382,7 +382,7 @@ impl Journal {
         };
         for want in wants {
             match trouble.why {
-                Why::TooLarge => self.skip_late(want, stamp, &trouble)?,
+                Why::TooLarge | Why::FellBack => self.skip_late(want, stamp, &trouble)?,
                 Why::Unsupported => {
                     if has_stand_in(&about.object.ty) {
                         self.stand_in(about, want, stamp)?;

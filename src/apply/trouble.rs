@@ -110,6 +110,12 @@ impl Trouble {
         Self { why, failure: error.to_failure(), limit: None }
     }
 
+    /// An export that the service refused because the document is too large: Markdown takes
+    /// its place.
+    pub(super) fn fell_back(error: &ApiError) -> Self {
+        Self { why: Why::FellBack, failure: error.to_failure(), limit: None }
+    }
+
     /// What a disk error means for one place, unless it ends the run.
     pub(super) fn of_disk(error: DiskError, settings: &Settings) -> Result<Self, Halt> {
         match Halt::of_disk(error, settings) {

@@ -68,6 +68,15 @@ enum Use {
     SheetParts,
     BaseRevision,
     BaseParts,
+    /// `md`: the document itself.
+    Pages,
+    /// `md`: pictures and files of documents.
+    PageMedia,
+    /// `md`: what documents show of other things.
+    Embeds,
+    /// `json`.
+    Tables,
+    Comments,
     SpaceList,
     SpaceById,
     NodeList,
@@ -108,22 +117,29 @@ const fn by_user(row: Row) -> Row {
     Row { who: Who::User, ..row }
 }
 
+/// The copy is made without it, too; `without` says what it lacks then.
+const fn optional(without: &'static str, row: Row) -> Row {
+    Row { without: Some(without), ..row }
+}
+
 /// The crawl and the fetch go on where a revision may not be read.
 const fn edit_time_decides(row: Row) -> Row {
-    Row {
-        without: Some(
-            "without it the edit time alone decides, and some of what did not change is exported \
-             again",
-        ),
-        ..row
-    }
+    optional(
+        "without it the edit time alone decides, and some of what did not change is exported \
+         again",
+        row,
+    )
 }
+
+const NO_NAMES: &str = "without it pages show people by their ids";
+const NO_EMBEDS: &str = "without it pages show a note in its place";
 
 const DRIVE_READ: &[&str] = &["drive:drive:readonly", "drive:drive"];
 const WIKI_READ: &[&str] = &["wiki:wiki:readonly", "wiki:wiki"];
 const BASE_READ: &[&str] = &["bitable:app:readonly", "bitable:app"];
 const SHEETS_READ: &[&str] =
     &["sheets:spreadsheet:read", "sheets:spreadsheet", "drive:drive:readonly", "drive:drive"];
+const CONTACT: &[&str] = &["contact:contact:readonly_as_app"];
 const MEDIA: &[&str] = &[
     "drive:drive:readonly",
     "drive:drive",
@@ -138,7 +154,8 @@ const MEDIA: &[&str] = &[
 /// Every scope, from the "Required scopes" of each call's page: drive-v1/file/list,
 /// drive-v1/meta/batch_query, drive-v1/file/download, drive-v1/export_task/create,
 /// wiki-v2, docx-v1/document/get, sheets/v2 and sheets-v3, bitable-v1,
-/// drive-v1/media/download, docs-v1/content/get, board-v1, drive-v1/file-comment/list,
+/// drive-v1/media/download, board-v1, CommentAPI/list, drive-v1/file-comment-reply/list
+/// (which takes fewer scopes than the former, and both are called), contact-v3/user/batch,
 /// search-v2/doc_wiki/search, minutes-v1, drive-v1/event; `sheets:spreadsheet:read` is
 /// what larksuite/cli asks for.
 #[rustfmt::skip]
@@ -158,12 +175,22 @@ const TABLE: &[Row] = &[
     row(Use::SheetParts, "sheets of a spreadsheet (CSV)", &["sheets"], "sheets:spreadsheet:readonly", SHEETS_READ),
     edit_time_decides(row(Use::BaseRevision, "revisions of bases", &["base"], "base:app:read", BASE_READ)),
     row(Use::BaseParts, "tables of a base (CSV)", &["base"], "base:table:read", BASE_READ),
-    row(Use::Later, "images and attachments", &["docs", "sheets", "base"], "docs:document.media:download", MEDIA),
-    row(Use::Later, "documents as Markdown", &["docs"], "docs:document.content:read", &[]),
-    row(Use::Later, "comments", &["docs", "sheets"], "docs:document.comment:read", DRIVE_READ),
-    row(Use::Later, "fields of a base", &["base"], "base:field:read", BASE_READ),
-    row(Use::Later, "records of a base", &["base"], "base:record:retrieve", BASE_READ),
-    row(Use::Later, "whiteboards", &["boards", "docs"], "board:whiteboard:node:read", &[]),
+    row(Use::Pages, "documents as Markdown", &["docs"], "docx:document:readonly", &["docx:document"]),
+    row(Use::PageMedia, "pictures and files of documents (Markdown)", &["docs"], "docs:document.media:download", MEDIA),
+    row(Use::Tables, "tables of a base (JSON)", &["base"], "base:table:read", BASE_READ),
+    row(Use::Tables, "fields of a base (JSON)", &["base"], "base:field:read", BASE_READ),
+    row(Use::Tables, "views of a base (JSON)", &["base"], "base:view:read", BASE_READ),
+    row(Use::Tables, "records of a base (JSON)", &["base"], "base:record:retrieve", BASE_READ),
+    row(Use::Tables, "attachments of a base (JSON)", &["base"], "docs:document.media:download", MEDIA),
+    row(Use::Comments, "comments", &["docs", "sheets"], "docs:document.comment:read", DRIVE_READ),
+    optional(NO_EMBEDS, row(Use::Embeds, "sheets in documents (Markdown)", &["docs"], "sheets:spreadsheet:readonly", SHEETS_READ)),
+    optional(NO_EMBEDS, row(Use::Embeds, "bases in documents (Markdown)", &["docs"], "base:table:read", BASE_READ)),
+    optional(NO_EMBEDS, row(Use::Embeds, "bases in documents (Markdown)", &["docs"], "base:field:read", BASE_READ)),
+    optional(NO_EMBEDS, row(Use::Embeds, "bases in documents (Markdown)", &["docs"], "base:record:retrieve", BASE_READ)),
+    optional(NO_EMBEDS, row(Use::Embeds, "whiteboards in documents (Markdown)", &["boards", "docs"], "board:whiteboard:node:read", &[])),
+    // The first one opens the call, the second the name in its reply.
+    optional(NO_NAMES, row(Use::Embeds, "names of people (Markdown)", &["docs"], "contact:contact.base:readonly", CONTACT)),
+    optional(NO_NAMES, row(Use::Embeds, "names of people (Markdown)", &["docs"], "contact:user.base:readonly", CONTACT)),
     by_user(row(Use::Later, "search for new documents", &["search"], "search:docs:read", &[])),
     row(Use::Later, "recordings", &["minutes"], "minutes:minutes.basic:read", &["minutes:minutes:readonly", "minutes:minutes"]),
     row(Use::Later, "recordings' audio and video", &["minutes"], "minutes:minutes.media:export", &[]),
@@ -196,7 +223,9 @@ pub fn of_config(config: &Config) -> Vec<Need> {
         let Some(because) = because(row.of, config) else { continue };
         match needs.iter_mut().find(|need| need.scope == row.scope) {
             // The weightier use of two tells what the scope is for.
-            Some(need) if need.without.is_some() => *need = row.need(because),
+            Some(need) if need.without.is_some() && row.without.is_none() => {
+                *need = row.need(because);
+            }
             Some(_) => {}
             None => needs.push(row.need(because)),
         }
@@ -287,8 +316,21 @@ fn because(of: Use, config: &Config) -> Option<String> {
         Use::BaseRevision => {
             ty(ObjType::Bitable).map(|all| with_formats(&all, config, &ObjType::Bitable))
         }
-        Use::SheetParts => parts(config, &ObjType::Sheet, ty(ObjType::Sheet)),
-        Use::BaseParts => parts(config, &ObjType::Bitable, ty(ObjType::Bitable)),
+        Use::SheetParts => with_format(Format::Csv, config, &ObjType::Sheet),
+        Use::BaseParts => with_format(Format::Csv, config, &ObjType::Bitable),
+        Use::Pages | Use::PageMedia | Use::Embeds => {
+            with_format(Format::Md, config, &ObjType::Docx)
+        }
+        Use::Tables => with_format(Format::Json, config, &ObjType::Bitable),
+        Use::Comments => {
+            config.rules.comments_every_secs?;
+            let discussed = |source: &Source| {
+                let mut types = config.rules.formats.keys();
+                types.any(|ty| ty.has_comments() && wants(config, source, ty))
+            };
+            let sources = sources(config, discussed)?.join(", ");
+            Some(format!("{sources} with [export] comments = true"))
+        }
         Use::SpaceList => kind(|kind| *kind == SourceKind::Wiki(WikiScope::All)),
         // The library is in no list of spaces, and a listed space that is missing later
         // is asked for by its id.
@@ -335,8 +377,9 @@ fn follows(config: &Config) -> bool {
 }
 
 /// Metadata: of Drive's places that are missing later, of single documents; for a wiki of
-/// shortcuts' targets that are not mirrored, and for the links that stand in for
-/// presentations and mind maps, since its listings carry no URL.
+/// shortcuts' targets that are not mirrored, for what pages show of other documents, and for
+/// the links in pages and in place of presentations and mind maps, since its listings carry
+/// no URL.
 fn asks_metas(config: &Config, source: &Source) -> bool {
     let named = |ty| config.rules.filter.types.is_empty() || config.rules.filter.types.contains(ty);
     match source.kind {
@@ -345,8 +388,16 @@ fn asks_metas(config: &Config, source: &Source) -> bool {
             (named(&ObjType::Shortcut) && config.rules.shortcut != ShortcutMode::Skip)
                 || named(&ObjType::Slides)
                 || named(&ObjType::Mindnote)
+                || (named(&ObjType::Docx) && writes_pages(config))
         }
     }
+}
+
+/// True where some documents become Markdown.
+fn writes_pages(config: &Config) -> bool {
+    let rules = &config.rules;
+    let all = rules.export_rules.iter().map(|rule| &rule.formats).chain([&rules.formats]);
+    all.filter_map(|formats| formats.get(&ObjType::Docx)).any(|list| list.contains(&Format::Md))
 }
 
 /// `source "a", source "b" with [export] docx = ["docx"]`.
@@ -356,13 +407,13 @@ fn with_formats(sources: &[String], config: &Config, ty: &ObjType) -> String {
     format!("{}{sep}{}", sources.join(", "), formats.unwrap_or_default())
 }
 
-/// An export to CSV is one of each sheet or table.
-fn parts(config: &Config, ty: &ObjType, sources: Option<Vec<String>>) -> Option<String> {
-    let sources = sources?.join(", ");
-    let csv = |formats: &&Vec<Format>| formats.contains(&Format::Csv);
-    let plain = config.rules.formats.get(ty).filter(csv);
+/// The sources for which a format of a type is wanted somewhere.
+fn with_format(format: Format, config: &Config, ty: &ObjType) -> Option<String> {
+    let sources = sources(config, |source| wants(config, source, ty))?.join(", ");
+    let asks = |formats: &&Vec<Format>| formats.contains(&format);
+    let plain = config.rules.formats.get(ty).filter(asks);
     let of_rules =
-        config.rules.export_rules.iter().find_map(|rule| rule.formats.get(ty).filter(csv));
+        config.rules.export_rules.iter().find_map(|rule| rule.formats.get(ty).filter(asks));
     let key = plain
         .map(|formats| key_of("[export]", ty, formats))
         .or_else(|| of_rules.map(|formats| key_of("[[export.rule]]", ty, formats)))?;

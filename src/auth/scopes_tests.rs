@@ -23,6 +23,20 @@ const METAS: &str = "drive:drive.metadata:readonly";
 const FILES: &str = "drive:file:download";
 const EXPORTS: &str = "docs:document:export";
 const FOLDERS: &str = "space:document:retrieve";
+const COMMENTS: &str = "docs:document.comment:read";
+const MEDIA_BYTES: &str = "docs:document.media:download";
+const TABLES: [&str; 4] =
+    ["base:table:read", "base:field:read", "base:view:read", "base:record:retrieve"];
+/// What pages can do without.
+const EMBEDS: [&str; 7] = [
+    "sheets:spreadsheet:readonly",
+    "base:table:read",
+    "base:field:read",
+    "base:record:retrieve",
+    "board:whiteboard:node:read",
+    "contact:contact.base:readonly",
+    "contact:user.base:readonly",
+];
 
 #[test]
 fn a_config_needs_what_its_sources_and_formats_call_and_no_more() {
@@ -91,6 +105,34 @@ fn a_config_needs_what_its_sources_and_formats_call_and_no_more() {
             format!("[export]\nbitable = [\"csv\"]\n{}{DRIVE}", types("\"bitable\"")),
             vec![FOLDERS, METAS, EXPORTS, base, "base:table:read"],
         ),
+        (
+            "Markdown is made of blocks, pictures, and what a document embeds",
+            format!("[export]\ndocx = [\"md\"]\n{}{}", types("\"docx\""), wiki("7")),
+            [&[METAS, EXPORTS], &PAGES[..], &[docx, MEDIA_BYTES], &EMBEDS].concat(),
+        ),
+        (
+            "a rule for a part of the tree is enough",
+            format!(
+                "[[export.rule]]\nmatch = \"d/**\"\ndocx = [\"md\"]\n{}{DRIVE}",
+                types("\"docx\"")
+            ),
+            [&[FOLDERS, METAS, EXPORTS, docx, MEDIA_BYTES], &EMBEDS[..]].concat(),
+        ),
+        (
+            "JSON is read table by table, with its attachments",
+            format!("[export]\nbitable = [\"json\"]\n{}{DRIVE}", types("\"bitable\"")),
+            [&[FOLDERS, METAS, EXPORTS, base], &TABLES[..], &[MEDIA_BYTES]].concat(),
+        ),
+        (
+            "comments have a scope of their own",
+            format!("[export]\ncomments = true\n{}{DRIVE}", types("\"slides\"")),
+            vec![FOLDERS, METAS, EXPORTS, COMMENTS],
+        ),
+        (
+            "a base has no comments",
+            format!("[export]\ncomments = true\n{}{DRIVE}", types("\"bitable\"")),
+            vec![FOLDERS, METAS, EXPORTS, base],
+        ),
     ];
     for (why, text, want) in cases {
         assert_eq!(scopes(&text), want, "{why}");
@@ -120,6 +162,32 @@ fn each_need_names_the_source_or_the_format() {
     for (scope, because, vital) in cases {
         let need = needs.iter().find(|need| need.scope == scope).unwrap();
         assert_eq!((&need.because, need.without.is_none()), (&because, vital), "{scope}");
+    }
+}
+
+/// What a page only shows is no reason to fail; what it is made of is.
+#[test]
+fn pages_do_without_what_they_embed() {
+    let alone = format!("[export]\ndocx = [\"md\"]\n[filter]\ntypes = [\"docx\"]\n{DRIVE}");
+    for need in of_config(&config(&alone)) {
+        let optional = EMBEDS.contains(&need.scope);
+        assert_eq!(need.without.is_some(), optional, "{}", need.scope);
+    }
+    // Where a base is wanted for itself, its tables are not optional; where only the
+    // revision of a spreadsheet is, that is what the scope is for.
+    let both = format!("[export]\ndocx = [\"md\"]\nbitable = [\"json\"]\n{DRIVE}");
+    let needs = of_config(&config(&both));
+    let cases = [
+        ("base:record:retrieve", "[export] bitable = [\"json\"]", true),
+        ("docs:document.media:download", "[export] docx = [\"md\"]", true),
+        ("docx:document:readonly", "[export] docx = [\"md\"]", true),
+        ("sheets:spreadsheet:readonly", "[export] sheet = [\"xlsx\"]", false),
+        ("contact:user.base:readonly", "[export] docx = [\"md\"]", false),
+    ];
+    for (scope, because, vital) in cases {
+        let need = needs.iter().find(|need| need.scope == scope).unwrap();
+        assert_eq!(need.because, format!("source \"d\" with {because}"), "{scope}");
+        assert_eq!(need.without.is_none(), vital, "{scope}");
     }
 }
 

@@ -16,14 +16,14 @@ use crate::rules::{
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Formats a type may have; those after the bar are read, but not in this version.
-const FORMATS: [(ObjType, &str, &[Format], &[Format]); 6] = [
-    (ObjType::Docx, "docx", &[Format::Docx, Format::Pdf, Format::Md], &[]),
-    (ObjType::Doc, "doc", &[Format::Docx, Format::Pdf], &[]),
-    (ObjType::Sheet, "sheet", &[Format::Xlsx, Format::Csv], &[]),
-    (ObjType::Bitable, "bitable", &[Format::Xlsx, Format::Csv, Format::Json], &[]),
-    (ObjType::Slides, "slides", &[Format::Pptx, Format::Pdf], &[]),
-    (ObjType::Mindnote, "mindnote", &[Format::Pdf], &[]),
+/// Formats a type may have; the first one is the default.
+const FORMATS: [(ObjType, &str, &[Format]); 6] = [
+    (ObjType::Docx, "docx", &[Format::Docx, Format::Pdf, Format::Md]),
+    (ObjType::Doc, "doc", &[Format::Docx, Format::Pdf]),
+    (ObjType::Sheet, "sheet", &[Format::Xlsx, Format::Csv]),
+    (ObjType::Bitable, "bitable", &[Format::Xlsx, Format::Csv, Format::Json]),
+    (ObjType::Slides, "slides", &[Format::Pptx, Format::Pdf]),
+    (ObjType::Mindnote, "mindnote", &[Format::Pdf]),
 ];
 
 /// What `filter.types` may name.
@@ -33,7 +33,7 @@ const TYPES: [&str; 8] =
 const PRUNE_WORDS: [(&str, PruneAction); 3] =
     [("keep", PruneAction::Keep), ("trash", PruneAction::Trash), ("delete", PruneAction::Delete)];
 
-/// How messages name what a later version brings.
+/// How messages name sources that a later version brings.
 pub const NOT_YET: &str = "not in this version yet";
 
 /// Reads the whole file; whatever is wrong is with the reader afterwards.
@@ -215,8 +215,8 @@ struct Export {
 
 fn export(table: &Table<'_, '_>) -> Export {
     let mut formats: Formats = BTreeMap::new();
-    for (ty, key, allowed, later) in FORMATS {
-        let chosen = formats_of(table, key, allowed, later).unwrap_or_else(|| vec![allowed[0]]);
+    for (ty, key, allowed) in FORMATS {
+        let chosen = formats_of(table, key, allowed).unwrap_or_else(|| vec![allowed[0]]);
         formats.insert(ty, chosen);
     }
     let words = [
@@ -231,8 +231,8 @@ fn export(table: &Table<'_, '_>) -> Export {
     for rule in table.tables("rule") {
         let matches = rule_globs(&rule);
         let mut own: Formats = BTreeMap::new();
-        for (ty, key, allowed, later) in FORMATS {
-            if let Some(chosen) = formats_of(&rule, key, allowed, later) {
+        for (ty, key, allowed) in FORMATS {
+            if let Some(chosen) = formats_of(&rule, key, allowed) {
                 own.insert(ty, chosen);
             }
         }
@@ -266,12 +266,7 @@ fn secs(length: Duration) -> i64 {
 
 /// The formats that a key asks for, in its order; `None` where it is not there or
 /// wrong.
-fn formats_of(
-    table: &Table<'_, '_>,
-    key: &'static str,
-    allowed: &[Format],
-    later: &[Format],
-) -> Option<Vec<Format>> {
+fn formats_of(table: &Table<'_, '_>, key: &'static str, allowed: &[Format]) -> Option<Vec<Format>> {
     let texts = table.texts(key)?;
     let value = table.get(key)?;
     if texts.is_empty() {
@@ -284,18 +279,14 @@ fn formats_of(
     }
     let mut chosen = Vec::new();
     for (text, at) in texts {
-        let words: Vec<&str> = allowed.iter().chain(later).map(|f| f.as_str()).collect();
-        if later.iter().any(|format| format.as_str() == text) {
-            let now = words[..allowed.len()].join(", ");
-            let message = format!("{key} in [export]: {text:?} is {NOT_YET}; allowed: {now}");
-            table.reader.wrong(&at, message);
-        } else if let Some(format) = allowed.iter().find(|format| format.as_str() == text) {
+        if let Some(format) = allowed.iter().find(|format| format.as_str() == text) {
             if chosen.contains(format) {
                 table.reader.wrong(&at, format!("{key} in [export]: {text:?} stands there twice"));
             }
             chosen.push(*format);
         } else {
-            let message = unknown_word(&text, &words[..allowed.len()]);
+            let words: Vec<&str> = allowed.iter().map(|format| format.as_str()).collect();
+            let message = unknown_word(&text, &words);
             table.reader.wrong(&at, format!("{key} in [export]: {message}"));
         }
     }

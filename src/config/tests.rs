@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::source::{SourceKind, WikiScope};
 use crate::model::{Format, ObjType};
-use crate::rules::{MaxDelete, PruneAction, ShortcutMode};
+use crate::rules::{Markdown, MaxDelete, PruneAction, ShortcutMode};
 
 const ONE: &str = "[[source]]\nname = \"drive\"\nkind = \"drive\"\n";
 
@@ -38,6 +38,7 @@ fn everything_but_a_source_has_a_default() {
     assert_eq!(formats(ObjType::Slides), [Format::Pptx]);
     assert_eq!(formats(ObjType::Mindnote), [Format::Pdf]);
     assert_eq!(rules.shortcut, ShortcutMode::Link);
+    assert_eq!((rules.markdown, rules.comments_every_secs), (Markdown::default(), None));
     assert!(rules.filter.wants("drive/tmp/x", &ObjType::Docx));
     assert_eq!(rules.max_size, Some(10 << 30));
     assert!(!rules.allow_forbidden);
@@ -54,8 +55,9 @@ fn what_is_set_counts() {
     let config = with(
         "[mirror]\npath = \"../copy\"\nstate = \"~/state\"\nmin_free = 5\nkeep_runs = 3\n\
          [account]\nidentity = \"app\"\ndomain = { open = \"http://127.0.0.1:9/\" }\n\
-         [export]\ndocx = [\"pdf\", \"docx\"]\nshortcut = \"url\"\ncomments = false\n\
-         md = { embeds_every = \"1d\" }\n\
+         [export]\ndocx = [\"pdf\", \"docx\", \"md\"]\nbitable = [\"json\"]\nshortcut = \"url\"\n\
+         comments = true\nmd = { colors = true, raw = true, embeds_every = \"6h\", \
+         boards_every = \"0\", table_rows = 5 }\n\
          [[export.rule]]\nmatch = \"drive/Plans/**\"\nsheet = [\"csv\"]\n\
          [filter]\nexclude = [\"**/tmp/**\"]\ntypes = [\"docx\"]\nmax_size = \"0\"\n\
          allow_forbidden = true\n\
@@ -72,7 +74,19 @@ fn what_is_set_counts() {
     assert_eq!(domain.open, "http://127.0.0.1:9");
     assert_eq!(domain.accounts, domain.open);
     let rules = &config.rules;
-    assert_eq!(rules.formats_at("drive/x", &ObjType::Docx), [Format::Pdf, Format::Docx]);
+    assert_eq!(
+        rules.formats_at("drive/x", &ObjType::Docx),
+        [Format::Pdf, Format::Docx, Format::Md]
+    );
+    assert_eq!(rules.formats_at("drive/x", &ObjType::Bitable), [Format::Json]);
+    let markdown = Markdown {
+        colors: true,
+        raw: true,
+        embeds_every_secs: 6 * 3_600,
+        boards_every_secs: 0,
+        table_rows: 5,
+    };
+    assert_eq!((rules.markdown, rules.comments_every_secs), (markdown, Some(0)));
     assert_eq!(rules.formats_at("drive/Plans/x", &ObjType::Sheet), [Format::Csv]);
     assert_eq!(rules.formats_at("drive/x", &ObjType::Sheet), [Format::Xlsx]);
     assert!(!rules.filter.wants("drive/a/tmp/b", &ObjType::Docx));
@@ -123,7 +137,7 @@ fn sources_say_what_they_cover() {
 /// Every mistake once: the line, and words that the message must have.
 #[test]
 fn mistakes_say_where_what_and_what_is_allowed() {
-    let cases: [(&str, usize, &[&str]); 56] = [
+    let cases: [(&str, usize, &[&str]); 60] = [
         (
             "[filter]\nexlude = []",
             2,
@@ -160,13 +174,13 @@ fn mistakes_say_where_what_and_what_is_allowed() {
         ("[export]\ndocx = \"pdf\"", 2, &["a list of texts", "found \"pdf\""]),
         ("[export]\ndocx = []", 2, &["at least one format", "types"]),
         ("[export]\ndocx = [\"pdf\", \"pdf\"]", 2, &["twice"]),
-        (
-            "[export]\ndocx = [\"md\"]",
-            2,
-            &["docx", "\"md\" is not in this version yet", "docx, pdf"],
-        ),
-        ("[export]\nbitable = [\"json\"]", 2, &["bitable", "\"json\" is not in this version yet"]),
-        ("[export]\ncomments = true", 2, &["comments", "not in this version yet"]),
+        ("[export]\ndoc = [\"md\"]", 2, &["doc in [export]", "\"md\" is not allowed", "docx, pdf"]),
+        ("[export]\nsheet = [\"json\"]", 2, &["\"json\" is not allowed", "xlsx, csv"]),
+        ("[export]\ncomments = \"all\"", 2, &["comments", "true or false, found \"all\""]),
+        ("[export.md]\ncolours = true", 2, &["did you mean \"colors\"?", "raw, embeds_every"]),
+        ("[export.md]\nraw = 1", 2, &["raw in [export.md]", "true or false"]),
+        ("[export.md]\nboards_every = 7", 2, &["boards_every in [export.md]", "no length of time"]),
+        ("[export.md]\ntable_rows = 0", 2, &["table_rows in [export.md]", "from 1 to 100000"]),
         ("[export]\nshortcut = \"follow\"", 2, &["link, copy, url, skip"]),
         ("[export]\npdf = true", 2, &["unknown key \"pdf\" in [export]", "docx, doc, sheet"]),
         ("[export.md]\nembeds_every = \"often\"", 2, &["embeds_every in [export.md]", "7d"]),
@@ -253,14 +267,25 @@ fn a_config_without_sources_is_told_how_to_have_one() {
 #[test]
 fn all_mistakes_come_at_once() {
     let text = "[mirror]\nkeep_run = 1\n[[source]]\nname = \"Drive\"\nkind = \"drvie\"\n\
-                [filter]\ntypes = [\"page\"]\n[export]\ndocx = [\"md\", \"odt\"]\n";
+                [filter]\ntypes = [\"page\"]\n[export]\ndocx = [\"doc\", \"odt\"]\n";
     insta::assert_snapshot!(parse(text).unwrap_err(), @r#"
     /m/mirror.toml:2: unknown key "keep_run" in [mirror]; did you mean "keep_runs"? allowed: path, state, min_free, keep_runs
     /m/mirror.toml:5: kind in [[source]]: "drvie" is not allowed; did you mean "drive"? allowed: drive, wiki, docs, minutes
     /m/mirror.toml:7: types in [filter]: "page" is not allowed; allowed: docx, doc, sheet, bitable, slides, mindnote, file, shortcut
-    /m/mirror.toml:9: docx in [export]: "md" is not in this version yet; allowed: docx, pdf
-    /m/mirror.toml:9: docx in [export]: "odt" is not allowed; allowed: docx, pdf
+    /m/mirror.toml:9: docx in [export]: "doc" is not allowed; did you mean "docx"? allowed: docx, pdf, md
+    /m/mirror.toml:9: docx in [export]: "odt" is not allowed; allowed: docx, pdf, md
     "#);
+}
+
+/// Comments are read again as often as a source is walked fully.
+#[test]
+fn comments_follow_the_full_walks() {
+    let every = |more: &str| {
+        let text = format!("[export]\ncomments = true\n[crawl]\n{more}");
+        with(&text).rules.comments_every_secs
+    };
+    assert_eq!(every(""), Some(7 * 86_400));
+    assert_eq!(every("full_every = \"1d\""), Some(86_400));
 }
 
 /// `init`'s file is the defaults, and so is every line that it has commented out.

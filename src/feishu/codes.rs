@@ -100,6 +100,14 @@ pub(super) fn of_word(word: &str) -> Option<Meaning> {
     Some(Meaning { kind, text, step })
 }
 
+impl ApiError {
+    /// True where the app, or the user for it, has none of the scopes for this call.
+    pub fn lacks_scope(&self) -> bool {
+        let means = self.code.and_then(of_code);
+        means.is_some_and(|means| matches!(means.kind, Kind::AppScope | Kind::UserScope))
+    }
+}
+
 struct Code {
     number: i64,
     means: Meaning,

@@ -92,6 +92,17 @@ fn refused_type(error: ApiError, ty: &ObjType) -> ApiError {
     }
 }
 
+/// Job statuses of what has no export for its size. docs: drive-v1/export_task/get
+const TOO_LARGE: i64 = 107;
+const TOO_MANY_IMAGES: i64 = 6000;
+
+impl ApiError {
+    /// True where an export was refused because of how much is in the document.
+    pub fn is_too_large_to_export(&self) -> bool {
+        self.endpoint == POLL.name() && matches!(self.code, Some(TOO_LARGE | TOO_MANY_IMAGES))
+    }
+}
+
 impl From<Job> for ExportJob {
     /// docs: drive-v1/export_task/get, field `job_status`
     fn from(job: Job) -> Self {
@@ -121,12 +132,12 @@ impl From<Job> for ExportJob {
             1 | 2 => Self::Pending,
             3 => Self::Again(error(Class::Transient, "the export failed inside the service", None)),
             108 => Self::Again(error(Class::Transient, "the export timed out", None)),
-            107 => Self::Refused(error(
+            TOO_LARGE => Self::Refused(error(
                 Class::Refused,
                 "the document is too large to export",
                 Some("choose another format for it, or split the document"),
             )),
-            6000 => Self::Refused(error(
+            TOO_MANY_IMAGES => Self::Refused(error(
                 Class::Refused,
                 "the document holds too many images to export",
                 Some("choose another format for it, or split the document"),

@@ -111,6 +111,12 @@ impl ObjType {
     pub fn has_revision(&self) -> bool {
         matches!(self, Self::Docx | Self::Sheet | Self::Bitable)
     }
+
+    /// True for documents whose comments are mirrored: those whose comments the service
+    /// shows, less uploaded files (docs: CommentAPI/list).
+    pub fn has_comments(&self) -> bool {
+        matches!(self, Self::Docx | Self::Doc | Self::Sheet | Self::Slides)
+    }
 }
 
 impl From<String> for ObjType {

@@ -5,7 +5,7 @@ use super::absent::ASK_AGAIN_SECS;
 use super::embeds;
 use crate::model::local::LocalEntry;
 use crate::model::recorded::{Loc, Moved, Outcome, PlaceRow, ProductKey, ProductRow, Stamp, Why};
-use crate::model::{Edited, Format, Object, PlaceKey};
+use crate::model::{Edited, Format, ObjType, Object, PlaceKey};
 
 /// mtimes this close are equal: FAT keeps 2 s, and copies round.
 pub(super) const MTIME_TOLERANCE_SECS: i64 = 2;
@@ -90,7 +90,7 @@ pub(super) fn need(
     if forced {
         return Need::Update("forced");
     }
-    let stamp = match remote(inputs, first, object, edited) {
+    let stamp = match remote(inputs, first, object, format, edited) {
         Ok(stamp) => stamp,
         Err(reason) => return Need::Update(reason),
     };
@@ -142,6 +142,7 @@ fn remote(
     inputs: &Inputs<'_>,
     product: &ProductRow,
     object: &Object,
+    format: Format,
     edited: Option<Edited>,
 ) -> Result<Option<Stamp>, &'static str> {
     let Some(edited) = edited else { return Ok(None) };
@@ -158,7 +159,11 @@ fn remote(
         Moved::Baseline => return Ok(renewed(stamp.seen_secs)),
         Moved::Yes | Moved::Unsettled => {}
     }
+    // Only of a docx is it documented that comments move the revision (docs:
+    // docx-v1/document).
+    let tells = format != Format::Comments || object.ty == ObjType::Docx;
     if object.ty.has_revision()
+        && tells
         && let (Some(known), Some(Some(now))) =
             (stamp.revision, inputs.answers.revisions.get(object))
         && known == *now

@@ -351,16 +351,10 @@ fn formats(inputs: &Inputs<'_>, key: &PlaceKey, glob_path: &str, ty: &ObjType) -
     if formats.contains(&Format::Md) && rules.markdown.raw {
         formats.insert(Format::Blocks);
     }
-    if rules.comments_every_secs.is_some() && has_comments(ty) {
+    if rules.comments_every_secs.is_some() && ty.has_comments() {
         formats.insert(Format::Comments);
     }
     formats.into_iter().collect()
-}
-
-/// Documents whose comments the service shows, see
-/// [`crate::feishu::Client::list_comments`].
-fn has_comments(ty: &ObjType) -> bool {
-    matches!(ty, ObjType::Docx | ObjType::Doc | ObjType::Sheet | ObjType::Slides)
 }
 
 /// What a shortcut links to: one link a name, and none to side folders of pictures, which a

@@ -132,22 +132,22 @@ async fn what_cannot_be_exported() {
     mirror.sync().await.success();
     assert_eq!(tenant.calls("POST", EXPORTS), 0);
 
-    let huge = root.docx("Huge");
-    huge.refuse_export(107);
+    let secret = root.docx("Secret");
+    secret.refuse_export(109);
     let again = root.docx("Again");
     again.fail_exports(3, 1);
     let run = mirror.sync().await.exits(2);
     assert_eq!(run.failures().len(), 1);
-    assert_eq!(run.failures()[0]["path"], "drive/Huge.docx");
+    assert_eq!(run.failures()[0]["path"], "drive/Secret.docx");
     assert!(mirror.path("drive/Again.docx").exists(), "a new task helped");
     tenant.forget_calls();
     mirror.sync().await.exits(2);
     assert_eq!(tenant.calls("POST", EXPORTS), 0, "refused once is enough");
-    huge.accept_exports();
-    huge.edit("shorter");
+    secret.accept_exports();
+    secret.edit("shorter");
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
     mirror.sync().await.success();
-    assert!(mirror.path("drive/Huge.docx").exists());
+    assert!(mirror.path("drive/Secret.docx").exists());
 }
 
 /// Shortcuts are links to their targets, and follow them.

@@ -7,6 +7,7 @@ mod support;
 
 mod accounts;
 mod changes;
+mod comments;
 mod doctor;
 mod exports;
 mod formats;

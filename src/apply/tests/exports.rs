@@ -83,12 +83,12 @@ async fn exports_that_go_wrong() {
             None,
         ),
         (
-            "too large",
+            "hidden blocks",
             |asked| {
                 (asked.line.starts_with("GET") && !asked.line.contains("/file/"))
-                    .then(|| good(json!({ "result": { "job_status": 107 } })))
+                    .then(|| good(json!({ "result": { "job_status": 109 } })))
             },
-            Some((Why::Refused, "too large")),
+            Some((Why::Refused, "may not see")),
         ),
         (
             "never ready",
@@ -124,6 +124,30 @@ async fn exports_that_go_wrong() {
                 assert_eq!(row.outcomes[&Format::Docx].why, why, "{name}");
             }
         }
+    }
+}
+
+/// The refusal and the page that should stand in are remembered each for itself.
+#[tokio::test(start_paused = true)]
+async fn what_is_too_large_falls_back_to_markdown() {
+    for status in [107, 6000] {
+        let world = World::new();
+        let service = Service::new(move |asked| {
+            if asked.line.contains("/docx/") {
+                return refused(403, 1_770_032);
+            }
+            let poll = asked.line.starts_with("GET") && !asked.line.contains("/file/");
+            if poll {
+                return good(json!({ "result": { "job_status": status } }));
+            }
+            exported(asked, |_| b"PK\x03\x04 docx".to_vec())
+        });
+        let plan = export_plan(&ObjType::Docx, "d", Format::Docx, "T.docx");
+        let (_, recorded) = world.apply(&service, plan).await;
+        let row = &recorded.places[&key("d")];
+        assert_eq!(row.outcomes[&Format::Docx].why, Why::FellBack, "{status}");
+        assert!(row.outcomes[&Format::Md].why.is_want(), "{status}");
+        assert_eq!(world.failures().len(), 1, "{status}: {:?}", world.failures());
     }
 }
 

@@ -71,6 +71,42 @@ async fn a_missing_scope_says_which_step_is_missing() {
     holds(only(&mirror, name).await, name, "pass", &[]);
 }
 
+/// What a page only shows is worth a warning; what it is made of, and comments, fail.
+#[tokio::test(start_paused = true)]
+async fn pages_and_comments_say_what_they_need_and_what_they_can_do_without() {
+    let tenant = tenant();
+    tenant.root().docx("周报");
+    let name = "scopes";
+    let config = format!("[export]\ndocx = [\"md\"]\ncomments = true\n{DRIVE}");
+    let mirror = by_app(&tenant, &config);
+    let made_of = ["docs:document.media:download", "docs:document.comment:read"];
+    let shown = [
+        "base:table:read",
+        "base:field:read",
+        "base:record:retrieve",
+        "board:whiteboard:node:read",
+        "contact:contact.base:readonly",
+        "contact:user.base:readonly",
+    ];
+    tenant.enable_scopes(&[&ALL[..], &made_of, &shown].concat()).publish();
+    holds(only(&mirror, name).await, name, "pass", &["all 15 scopes"]);
+
+    tenant.enable_scopes(&[&ALL[..], &made_of].concat()).publish();
+    let words = ["`board:whiteboard:node:read`", "a note in its place", "by their ids"];
+    holds(only(&mirror, name).await, name, "warn", &words);
+
+    // The one for spreadsheets opens pictures as well.
+    tenant.enable_scopes(&[&ALL[..], &made_of[1..], &shown].concat()).publish();
+    holds(only(&mirror, name).await, name, "pass", &[]);
+    tenant.enable_scopes(&[&ALL[..], &made_of[..1], &shown].concat()).publish();
+    let words = ["`docs:document.comment:read`", "[export] comments = true"];
+    holds(only(&mirror, name).await, name, "fail", &words);
+    let blocks = "docx:document:readonly";
+    tenant.enable_scopes(&[&without(blocks)[..], &made_of, &shown].concat()).publish();
+    let words = ["`docx:document:readonly`", "[export] docx = [\"md\"]"];
+    holds(only(&mirror, name).await, name, "fail", &words);
+}
+
 /// Nobody knows what was granted to a token from elsewhere.
 #[tokio::test(start_paused = true)]
 async fn a_token_from_the_environment_does_not_say_its_scopes() {

@@ -2,6 +2,7 @@
 
 mod bases;
 mod embeds;
+mod fallback;
 mod links;
 mod page;
 mod pictures;

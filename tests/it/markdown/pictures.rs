@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{Mirror, scale, tenant};
+use serde_json::json;
 use tokio::time::Instant;
 
 const DRIVE: &str = "[[source]]\nname = \"drive\"\nkind = \"drive\"\n[export]\ndocx = [\"md\"]\n";
@@ -45,7 +46,7 @@ async fn long_many_pictures_come_at_the_quota_and_once() {
     // An edit brings one more, and only that one is fetched.
     tokio::time::advance(Duration::from_secs(60)).await;
     let more = page.picture("more.png", png(count), None);
-    page.touch();
+    page.append(json!({"block_type": 2, "text": {"elements": []}}));
     tenant.forget_calls();
     mirror.sync().await.success();
     assert_eq!(tenant.calls("GET", MEDIA), 1);

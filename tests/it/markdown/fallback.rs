@@ -1,0 +1,105 @@
+//! What is too large to export becomes Markdown.
+
+use std::time::Duration;
+
+use crate::support::{Mirror, SOURCES, tenant};
+
+const EXPORTS: &str = "/drive/v1/export_tasks";
+const BLOCKS: &str = "/docx/v1/documents/:document_id/blocks";
+
+fn config(docx: &str) -> String {
+    format!("{SOURCES}\n[export]\ndocx = [{docx}]\n")
+}
+
+/// A document that outgrew its export is a page from then on, without a failure and without
+/// being asked again; once it fits, it is exported, and nobody wants the page any more.
+#[tokio::test(start_paused = true)]
+async fn a_document_that_is_too_large_becomes_a_page() {
+    for status in [107, 6000] {
+        let tenant = tenant();
+        let root = tenant.root();
+        let huge = root.docx("Huge").text("all of it");
+        huge.refuse_export(status);
+        root.docx("Small");
+        let mirror = Mirror::with(&tenant, &config("\"docx\""));
+        let run = mirror.sync().await.success();
+        assert_eq!(mirror.files(), ["drive/Huge.md", "drive/Small.docx"], "{status}");
+        assert!(run.failures().is_empty(), "{status}: {}", run.out);
+        let page = String::from_utf8(mirror.read("drive/Huge.md")).unwrap();
+        assert!(page.contains("all of it"), "{page}");
+
+        tenant.forget_calls();
+        let again = mirror.sync().await.success();
+        assert_eq!(again.changes(), ["skip drive/Huge.docx"]);
+        again.says(&["too large to export, so it is Markdown"]);
+        assert_eq!((tenant.calls("POST", EXPORTS), tenant.calls("GET", BLOCKS)), (0, 0));
+
+        // Still too large when it changes: the page follows.
+        huge.edit("and more");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        tenant.forget_calls();
+        mirror.sync().await.success();
+        assert_eq!((tenant.calls("POST", EXPORTS), tenant.calls("GET", BLOCKS)), (1, 1));
+        let page = String::from_utf8(mirror.read("drive/Huge.md")).unwrap();
+        assert!(page.contains("and more"), "{page}");
+
+        huge.accept_exports();
+        huge.edit("shorter");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        mirror.configure(&format!("{}[prune]\ndefault = \"trash\"\n", config("\"docx\"")));
+        mirror.sync().await.success();
+        mirror.sync().await.success();
+        assert_eq!(mirror.files(), ["drive/Huge.docx", "drive/Small.docx"], "{status}");
+    }
+}
+
+/// Where the config wants Markdown as well, it is fetched once; where two exports are
+/// refused, too.
+#[tokio::test(start_paused = true)]
+async fn one_page_stands_in_for_all_that_is_refused() {
+    for formats in ["\"docx\", \"md\"", "\"docx\", \"pdf\""] {
+        let tenant = tenant();
+        tenant.root().docx("Huge").refuse_export(107);
+        let mirror = Mirror::with(&tenant, &config(formats));
+        mirror.sync().await.success();
+        assert_eq!(mirror.files(), ["drive/Huge.md"], "{formats}");
+        assert_eq!(tenant.calls("GET", BLOCKS), 1, "{formats}");
+        tenant.forget_calls();
+        mirror.sync().await.success();
+        assert_eq!((tenant.calls("POST", EXPORTS), tenant.calls("GET", BLOCKS)), (0, 0));
+    }
+}
+
+/// A page that cannot be had either is a failure of the page: the refused export is not
+/// tried again with it.
+#[tokio::test(start_paused = true)]
+async fn a_page_that_fails_is_tried_again_without_the_export() {
+    use feishu_mirror::sim::{Effect, Fault};
+
+    let tenant = tenant();
+    tenant.root().docx("Huge").refuse_export(107);
+    tenant.fault(Fault::new("GET", BLOCKS, Effect::status(403, 1_770_032)));
+    let mirror = Mirror::with(&tenant, &config("\"docx\""));
+    let run = mirror.sync().await.exits(2);
+    assert_eq!(run.failures().len(), 1);
+    assert_eq!(run.failures()[0]["path"], "drive/Huge.md");
+
+    tenant.calm();
+    tenant.forget_calls();
+    mirror.run(&["sync", "--json"]).await;
+    assert_eq!(tenant.calls("POST", EXPORTS), 0, "the refusal is remembered");
+    mirror.run(&["sync", "--json", "--retry-failed"]).await.success();
+    assert_eq!(mirror.files(), ["drive/Huge.md"]);
+}
+
+/// Only documents have another form: a sheet that is refused is a failure.
+#[tokio::test(start_paused = true)]
+async fn other_types_have_nothing_to_fall_back_to() {
+    let tenant = tenant();
+    tenant.root().sheet("Budget").refuse_export(107);
+    let mirror = Mirror::of(&tenant);
+    let run = mirror.sync().await.exits(2);
+    assert_eq!(run.failures().len(), 1);
+    assert_eq!(run.failures()[0]["path"], "drive/Budget.xlsx");
+    assert!(mirror.files().is_empty());
+}
