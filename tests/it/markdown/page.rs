@@ -526,3 +526,21 @@ async fn an_interrupt_among_the_pictures_is_clean() {
     mirror.sync().await.success();
     assert_eq!(mirror.files().len(), 13);
 }
+
+/// A new title moves the page with its pictures and mends its links to them; nothing is
+/// fetched.
+#[tokio::test(start_paused = true)]
+async fn a_renamed_page_keeps_its_pictures() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan").paragraph("Hello");
+    let picture = plan.picture("a.png", PNG, None);
+    let mirror = Mirror::with(&tenant, CONFIG);
+    mirror.sync().await.success();
+    plan.rename_quietly("Scheme");
+    tenant.forget_calls();
+    mirror.sync().await.success();
+    assert_eq!(content_calls(&tenant), []);
+    let moved = format!("Scheme.assets/{picture}.png");
+    assert_eq!(mirror.files(), [&format!("drive/{moved}"), "drive/Scheme.md"]);
+    assert_has(&text(&mirror, "drive/Scheme.md"), &[&moved, "title: \"Scheme\""]);
+}
