@@ -504,3 +504,43 @@ async fn what_is_embedded_is_looked_at_from_time_to_time() {
     assert_eq!(mirror.changed_since(&before), [""; 0]);
     assert_eq!(content(&tenant), (0, 0));
 }
+
+/// Ctrl-C among the pictures publishes nothing of the page; the next run makes it whole.
+#[tokio::test(start_paused = true)]
+async fn an_interrupt_among_the_pictures_is_clean() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan");
+    for n in 0..12 {
+        plan.picture(&format!("{n}.png"), PNG, None);
+    }
+    let mut mirror = Mirror::with(&tenant, CONFIG);
+    let stop = mirror.interrupt.clone();
+    tenant.fault(Fault::new("GET", MEDIA, Effect::run(move || stop.cancel())).nth(6));
+    mirror.sync().await.exits(130);
+    assert_eq!(mirror.files(), [""; 0]);
+    let staging = std::fs::read_dir(mirror.state("staging")).unwrap();
+    let left = staging.filter(|entry| entry.as_ref().unwrap().path().is_file()).count();
+    assert_eq!(left, 0, "what was fetched is swept");
+    tenant.calm();
+    mirror.interrupt = tokio_util::sync::CancellationToken::new();
+    mirror.sync().await.success();
+    assert_eq!(mirror.files().len(), 13);
+}
+
+/// A new title moves the page with its pictures and mends its links to them; nothing is
+/// fetched.
+#[tokio::test(start_paused = true)]
+async fn a_renamed_page_keeps_its_pictures() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan").paragraph("Hello");
+    let picture = plan.picture("a.png", PNG, None);
+    let mirror = Mirror::with(&tenant, CONFIG);
+    mirror.sync().await.success();
+    plan.rename_quietly("Scheme");
+    tenant.forget_calls();
+    mirror.sync().await.success();
+    assert_eq!(content_calls(&tenant), []);
+    let moved = format!("Scheme.assets/{picture}.png");
+    assert_eq!(mirror.files(), [&format!("drive/{moved}"), "drive/Scheme.md"]);
+    assert_has(&text(&mirror, "drive/Scheme.md"), &[&moved, "title: \"Scheme\""]);
+}
