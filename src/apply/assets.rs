@@ -121,21 +121,17 @@ impl Journal {
         };
         // A folder of that name is not ours.
         let ours = matches!(standing, Some(LocalEntry::File { .. } | LocalEntry::Link(_)));
-        match at.as_ref().and_then(Loc::in_mirror).filter(|_| ours) {
-            Some(path) => {
-                let trashed = self.trash_now(key, path, Some(row))?;
-                if let Some(side) = path.parent()
-                    && let Err(error) = self.disk.remove_folder(&Loc::Mirror(side))
-                {
-                    tracing::debug!(%error, "an empty side folder stays");
-                }
-                Ok(trashed)
-            }
-            None => {
-                self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?;
-                Ok(Ok(()))
-            }
+        let Some(path) = at.as_ref().and_then(Loc::in_mirror).filter(|_| ours) else {
+            self.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }])?;
+            return Ok(Ok(()));
+        };
+        let trashed = self.trash_now(key, path, Some(row))?;
+        if let Some(side) = path.parent()
+            && let Err(error) = self.disk.remove_folder(&Loc::Mirror(side))
+        {
+            tracing::debug!(%error, "an empty side folder stays");
         }
+        Ok(trashed)
     }
 
     /// Removes from staging what nobody took.
