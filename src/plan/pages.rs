@@ -113,11 +113,12 @@ impl Making<'_, '_> {
                     && target.is_some_and(|row| self.stands(rows, to, row, format.slot()))
             }
             (Some(Aim::Links { dir, .. }), Slot::LinkToDir) => *dir,
-            (Some(Aim::Links { .. }), Slot::Product(Format::Url)) => has,
             (Some(Aim::Url), Slot::Product(Format::Url)) => {
                 has || self.plan.urls.iter().any(|url| url.place == *key)
             }
-            (Some(Aim::Url | Aim::Links { .. }), _) => false,
+            // Where there are no symlinks, a `.url` file stands in for one.
+            (Some(Aim::Links { .. }), slot) => has && slot == Format::Url.slot(),
+            (Some(Aim::Url), _) => false,
             (Some(Aim::Folder | Aim::Nothing(_)) | None, _) => has,
         }
     }

@@ -218,9 +218,10 @@ fn a_format_that_is_pruned_takes_what_was_remembered_along() {
     world.page("a", "A", &["b"]);
     world.page("b", "B", &[]);
     world.run();
+    world.file("a", ProductKey::asset("one"), "one.png");
     world.rules.formats.insert(ObjType::Docx, vec![Format::Docx]);
     world.run();
-    assert_eq!(world.run(), ["P drive/A.md", "P drive/B.md"]);
+    assert_eq!(world.run(), ["P drive/A.assets/one.png", "P drive/A.md", "P drive/B.md"]);
     assert_eq!(world.recorded.places[&key("a")].page, None);
     world.node("b").title = "New".to_owned();
     assert_eq!(world.run(), ["M drive/B.docx -> drive/New.docx"]);

@@ -66,7 +66,7 @@ async fn long_a_page_moves_and_all_links_follow() {
     assert_eq!(run.changes().len(), pages + 2, "{:?}", run.changes());
     for n in 0..pages {
         let page = text(&mirror, &format!("drive/Page {n}.md"));
-        assert!(page.contains("[Plan](Archive%20&%20old/Plan.md)"), "{page}");
+        assert!(page.contains("[Plan](Archive%20%26%20old/Plan.md)"), "{page}");
     }
     let moved = text(&mirror, "drive/Archive & old/Plan.md");
     assert!(moved.contains("[Other](../Other.md)"), "{moved}");

@@ -544,3 +544,28 @@ async fn a_renamed_page_keeps_its_pictures() {
     assert_eq!(mirror.files(), [&format!("drive/{moved}"), "drive/Scheme.md"]);
     assert_has(&text(&mirror, "drive/Scheme.md"), &[&moved, "title: \"Scheme\""]);
 }
+
+/// A whiteboard's picture may become one of another kind: the old file makes room, and the
+/// page shows the new one.
+#[tokio::test(start_paused = true)]
+async fn a_whiteboards_picture_of_another_kind_takes_its_place() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan").paragraph("Hello");
+    let board = plan.board(json!([{"id": "o1:1"}]));
+    let mirror = Mirror::with(&tenant, CONFIG);
+    mirror.sync().await.success();
+    let name = |extension: &str| format!("Plan.assets/{}.{extension}", board.token());
+    assert_has(&text(&mirror, "drive/Plan.md"), &[&name("png")]);
+    board.picture("image/svg+xml", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>");
+    board.edit(json!([{"id": "o1:2"}]));
+    plan.append(json!({"block_type": 22, "divider": {}}));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    mirror.sync().await.success();
+    assert_has(&text(&mirror, "drive/Plan.md"), &[&name("svg")]);
+    let names = ["json", "svg"].map(|extension| format!("drive/{}", name(extension)));
+    let files = mirror.files();
+    assert_eq!(files, [&names[0], &names[1], "drive/Plan.md"]);
+    tenant.forget_calls();
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+    assert_eq!(content_calls(&tenant), []);
+}
