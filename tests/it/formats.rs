@@ -80,7 +80,8 @@ async fn a_side_folder_follows_its_tabs() {
 async fn what_cannot_be_exported() {
     let tenant = tenant();
     let root = tenant.root();
-    root.mindnote("Ideas");
+    let ideas = root.mindnote("Ideas");
+    root.folder("Links").shortcut_to(&ideas);
     root.other_type("New kind", "hologram");
     let mirror = Mirror::of(&tenant);
     let run = mirror.sync().await.success();
