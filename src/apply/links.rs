@@ -77,10 +77,25 @@ impl Journal {
             };
             if let Err(trouble) = result {
                 self.ready(&make.place, &[])?;
-                self.fail(&Failing { change: make.change, note: None }, &trouble)?;
+                if self.is_left_out(&make) {
+                    self.tell_skipped(make.change, "its target has no copy");
+                } else {
+                    self.fail(&Failing { change: make.change, note: None }, &trouble)?;
+                }
             }
         }
         self.flush()
+    }
+
+    /// True where this run found that its target has no such copy, and that this is no
+    /// failure. What stands in for it is linked by the next run.
+    fn is_left_out(&self, make: &MakeLink) -> bool {
+        let (to, slot) = &make.to;
+        self.row(to).is_some_and(|row| {
+            let mut outcomes = row.outcomes.iter().filter(|(format, _)| format.slot() == *slot);
+            row.products.keys().all(|product| product.slot != *slot)
+                && outcomes.any(|(_, outcome)| !outcome.why.is_want())
+        })
     }
 
     /// One link. `false`: the file system has none.

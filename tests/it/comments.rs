@@ -150,6 +150,15 @@ async fn a_long_thread_is_read_to_its_end() {
     let texts: Vec<&str> = replies.iter().map(|reply| reply["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["0", "1", "2", "3", "4"]);
     assert_eq!((reads(&tenant), tenant.calls("GET", REPLIES)), (1, 1));
+
+    // Lost on disk, it is read again, and the document beside it is not.
+    let before = mirror.snapshot();
+    std::fs::remove_file(mirror.path("drive/Plan.comments.json")).unwrap();
+    tenant.forget_calls();
+    let run = mirror.sync().await.success();
+    assert_eq!(run.changes(), ["restore drive/Plan.comments.json"]);
+    assert_eq!((reads(&tenant), tenant.calls("POST", "/drive/v1/export_tasks")), (1, 0));
+    assert_eq!(mirror.changed_since(&before), [""; 0]);
 }
 
 /// Comments that may not be read are one failure; the document is mirrored all the same.

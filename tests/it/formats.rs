@@ -119,7 +119,8 @@ async fn a_sheet_that_failed_is_exported_by_the_next_run() {
 async fn what_cannot_be_exported() {
     let tenant = tenant();
     let root = tenant.root();
-    root.mindnote("Ideas");
+    let ideas = root.mindnote("Ideas");
+    root.folder("Links").shortcut_to(&ideas);
     root.other_type("New kind", "hologram");
     let mirror = Mirror::of(&tenant);
     let run = mirror.sync().await.success();

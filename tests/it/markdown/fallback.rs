@@ -103,3 +103,34 @@ async fn other_types_have_nothing_to_fall_back_to() {
     assert_eq!(run.failures()[0]["path"], "drive/Budget.xlsx");
     assert!(mirror.files().is_empty());
 }
+
+/// The page takes a name that nobody has, keeps it, and brings its blocks where the config
+/// wants them; a shortcut leads to it from the next run on.
+#[tokio::test(start_paused = true)]
+async fn the_page_finds_its_place_among_the_others() {
+    let tenant = tenant();
+    let root = tenant.root();
+    root.upload("Huge.md", "notes on it");
+    let huge = root.docx("Huge");
+    huge.refuse_export(107);
+    root.folder("Links").shortcut_to(&huge).titled("The huge one");
+    let mirror = Mirror::with(&tenant, &format!("{}[export.md]\nraw = true\n", config("\"docx\"")));
+    mirror.sync().await.success();
+    let own: String = huge.token().chars().rev().take(8).collect::<Vec<_>>().iter().rev().collect();
+    let page = format!("drive/Huge~{own}.md");
+    let mut wanted = vec!["drive/Huge.blocks.json".to_owned(), "drive/Huge.md".to_owned()];
+    wanted.push(page.clone());
+    assert_eq!(mirror.files(), wanted);
+    assert_eq!(mirror.read("drive/Huge.md"), b"notes on it");
+
+    let bytes = mirror.read(&page);
+    tenant.forget_calls();
+    let run = mirror.sync().await.success();
+    assert_eq!(run.count("failed"), 0);
+    assert_eq!((tenant.calls("POST", EXPORTS), tenant.calls("GET", BLOCKS)), (0, 0));
+    wanted.extend(["blocks.json", "md"].map(|end| format!("drive/Links/The huge one.{end}")));
+    assert_eq!(mirror.files(), wanted);
+    assert_eq!(mirror.read("drive/Links/The huge one.md"), bytes, "the link leads to the page");
+    let changes = mirror.sync().await.success().changes();
+    assert_eq!(changes, ["skip drive/Huge.docx", "skip drive/Links/The huge one.docx"]);
+}
