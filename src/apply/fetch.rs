@@ -83,6 +83,8 @@ pub(super) struct About {
     pub(super) url: Option<String>,
     /// Its owner's `open_id`.
     pub(super) owner: Option<String>,
+    /// The revision that this run saw, where it asked before.
+    pub(super) revision: Option<i64>,
     pub(super) edited: Option<Edited>,
 }
 
@@ -304,7 +306,7 @@ impl Fetcher {
         }
         let Job { fetch, copies, standing } = job;
         let Fetch { object, url, owner, edited, revision, wants, .. } = fetch;
-        let about = Arc::new(About { object, url, owner, edited });
+        let about = Arc::new(About { object, url, owner, revision, edited });
         let mut have_page: BTreeSet<PlaceKey> =
             wants.iter().filter(|w| w.format == Format::Md).map(|w| w.place.clone()).collect();
 

@@ -41,7 +41,10 @@ pub(in crate::apply) async fn get(
 async fn afresh(making: &mut Making<'_>) -> Result<(), Setback> {
     let (fetcher, about) = (making.fetcher, making.about);
     let document = about.object.token.as_str();
-    let blocks = fetcher.call(fetcher.client.list_blocks(document)).await?;
+    let blocks = match about.revision {
+        Some(revision) => fetcher.call(fetcher.client.list_blocks_of(document, revision)).await?,
+        None => fetcher.call(fetcher.client.list_blocks(document)).await?,
+    };
     let tree = Tree::build(document, &blocks.items);
     making.kept.revision = Some(blocks.revision);
     making.kept.edited_secs = about.edited.map(|edited| edited.at_secs);

@@ -74,6 +74,7 @@ fn got(wants: Vec<Want>, page: Page) -> Got {
         object: Object::new(ObjType::Docx, "a"),
         url: None,
         owner: None,
+        revision: None,
         edited: Some(edited()),
     };
     let stamp = Stamp::of(Some(edited()), Some(7));

@@ -157,7 +157,7 @@ async fn an_edit_fetches_what_is_new() {
     // The revision is what tells of the edit; the whiteboard is as it was, by its nodes.
     assert_eq!(
         content_calls(&tenant),
-        [(DOCUMENT, 2), (BLOCKS, 1), (MEDIA, 1), (PEOPLE, 1), (NODES, 1)]
+        [(DOCUMENT, 1), (BLOCKS, 1), (MEDIA, 1), (PEOPLE, 1), (NODES, 1)]
     );
     let path = |token: &str, extension: &str| format!("drive/Plan.assets/{token}.{extension}");
     assert_has(&text(&mirror, "drive/Plan.md"), &[&old, &new, &board.token()]);

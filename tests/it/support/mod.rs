@@ -155,6 +155,11 @@ impl Mirror {
         before.changed(&self.snapshot())
     }
 
+    /// The same, but for files that were written again as they were.
+    pub fn differs_from(&self, before: &Snapshot) -> Vec<String> {
+        before.differing(&self.snapshot())
+    }
+
     /// Relative paths of all files and links in the copy.
     pub fn files(&self) -> Vec<String> {
         self.snapshot().files()

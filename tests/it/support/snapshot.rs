@@ -44,6 +44,15 @@ impl Snapshot {
         Self(entries)
     }
 
+    /// The same, but for files that were written again with equal bytes and times.
+    pub fn differing(&self, after: &Self) -> Vec<String> {
+        let same = |path: &String| match (self.0.get(path), after.0.get(path)) {
+            (Some(before), Some(after)) => before.kind == after.kind,
+            _ => false,
+        };
+        self.changed(after).into_iter().filter(|path| !same(path)).collect()
+    }
+
     pub fn files(&self) -> Vec<String> {
         let files = self.0.iter().filter(|(_, e)| e.kind != Kind::Folder);
         files.map(|(path, _)| path.clone()).collect()
