@@ -549,6 +549,8 @@ impl Making<'_, '_> {
     /// merely known better is recorded.
     fn relocations(&mut self) {
         let mut moves = Vec::new();
+        let again: BTreeSet<PlaceKey> =
+            self.plan.rewrites.iter().map(|rewrite| rewrite.place.clone()).collect();
         let keys: Vec<PlaceKey> = self.rows.keys().cloned().collect();
         for key in keys {
             let Some(old) = self.draft.before.get(&key).cloned() else {
@@ -560,7 +562,7 @@ impl Making<'_, '_> {
             if old != key || !changes.is_empty() || self.changes_parent(&old, &key) {
                 let mut row = self.rows[&key].clone();
                 // The row of a page's file tells as of when it is to be written again.
-                let again = self.plan.rewrites.iter().any(|rewrite| rewrite.place == key);
+                let again = again.contains(&key);
                 row.products.retain(|product, _| {
                     (again && product.format() == Some(Format::Md))
                         || content::on_disk(self.inputs, &old, product) != OnDisk::Missing

@@ -1,7 +1,7 @@
 //! What a second run costs: nothing, or exactly what changed.
 
 use crate::support::{Mirror, scale, tenant};
-use feishu_mirror::sim::Tenant;
+use feishu_mirror::sim::{Item, Tenant};
 
 /// Calls that fetch or look at content; a run over an unchanged tenant makes none.
 fn assert_no_content_calls(tenant: &Tenant) {
@@ -118,7 +118,7 @@ async fn pages_of_a_wiki_in_another_order_change_no_file() {
     assert_eq!((run.changes(), run.count("unchanged")), (Vec::new(), 5));
     assert_no_content_calls(&tenant);
     assert_eq!(mirror.changed_since(&before), [""; 0]);
-    let titles: Vec<String> = wiki.children().iter().map(|page| page.title()).collect();
+    let titles: Vec<String> = wiki.children().iter().map(Item::title).collect();
     assert_ne!(first, titles);
     assert_eq!(order(), titles, "the rows know");
 }

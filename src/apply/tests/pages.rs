@@ -284,12 +284,10 @@ fn lost_blocks_fail_the_page_and_are_forgotten() {
         assert!(failures[0].contains("what was kept of its blocks is lost"), "{failures:?}");
         assert_eq!(world.text(), text, "what is there stays");
         assert_eq!(recorded.places[&key("a")].page, None, "so that it is fetched again");
-        assert!(
-            world.run(|journal| {
-                world.rename(journal, "D.docx")?;
-                journal.rewrite_pages(Vec::new(), GO_ON)
-            }) != recorded
-        );
+        world.run(|journal| {
+            world.rename(journal, "D.docx")?;
+            journal.rewrite_pages(Vec::new(), GO_ON)
+        });
         assert_eq!(world.failures(), Vec::<String>::new(), "said once");
     }
 }

@@ -240,6 +240,10 @@ fn rows_dropped_since_the_atlas_was_made_are_passed_over() {
     assert_eq!(top.iter().map(|page| page.token.as_str()).collect::<Vec<_>>(), ["page"]);
 }
 
+fn of<'a>(rows: &'a mut BTreeMap<PlaceKey, PlaceRow>, token: &str) -> &'a mut PlaceRow {
+    rows.get_mut(&key("wiki", token)).unwrap()
+}
+
 #[test]
 fn the_hash_changes_with_what_is_shown_and_with_nothing_else() {
     type Change = fn(&mut BTreeMap<PlaceKey, PlaceRow>);
@@ -247,9 +251,6 @@ fn the_hash_changes_with_what_is_shown_and_with_nothing_else() {
     let hash = |recorded: &Recorded| around(recorded, &["next", "none"], &["next"]).hash();
     let before = hash(&neighbourhood());
     assert_eq!(before, hash(&neighbourhood()));
-    fn of<'a>(rows: &'a mut BTreeMap<PlaceKey, PlaceRow>, token: &str) -> &'a mut PlaceRow {
-        rows.get_mut(&key("wiki", token)).unwrap()
-    }
     let shown: [(&str, Change); 9] = [
         ("its own title", |rows| of(rows, "page").title = "New".to_owned()),
         ("its address", |rows| of(rows, "page").url = Some("https://x".to_owned())),

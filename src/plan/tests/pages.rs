@@ -86,13 +86,13 @@ impl World {
         }
     }
 
-    fn file(&mut self, token: &str, product: ProductKey, name: &str) {
+    fn file(&mut self, token: &str, product: &ProductKey, name: &str) {
         let place = self.recorded.places.get_mut(&key(token)).unwrap();
         let md = place.products[&ProductKey::whole(Format::Md.slot())].clone();
         let row = ProductRow { part_name: Some(name.to_owned()), ..md };
         let entry = LocalEntry::File { size: row.size, mtime_secs: row.mtime_secs };
         place.products.insert(product.clone(), row);
-        let at = self.recorded.product(&key(token), &product).unwrap();
+        let at = self.recorded.product(&key(token), product).unwrap();
         self.local.entries.insert(at, entry);
     }
 
@@ -218,7 +218,7 @@ fn a_format_that_is_pruned_takes_what_was_remembered_along() {
     world.page("a", "A", &["b"]);
     world.page("b", "B", &[]);
     world.run();
-    world.file("a", ProductKey::asset("one"), "one.png");
+    world.file("a", &ProductKey::asset("one"), "one.png");
     world.rules.formats.insert(ObjType::Docx, vec![Format::Docx]);
     world.run();
     assert_eq!(world.run(), ["P drive/A.assets/one.png", "P drive/A.md", "P drive/B.md"]);
@@ -382,8 +382,8 @@ fn damaged_pictures_are_fetched_and_nothing_besides() {
     world.page("a", "A", &[]);
     world.run();
     let part = |token: &str| ProductKey::asset(token);
-    world.file("a", part("one"), "one.png");
-    world.file("a", part("two"), "two.png");
+    world.file("a", &part("one"), "one.png");
+    world.file("a", &part("two"), "two.png");
     assert_quiet(&mut world);
     world.lose("drive/A.assets/two.png");
     let plan = world.plan();
