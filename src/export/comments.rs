@@ -139,14 +139,14 @@ mod tests {
 
     use super::*;
 
-    fn person(id: &str) -> Option<Person> {
-        Some(Person { id: id.to_owned() })
+    fn person(id: &str) -> Person {
+        Person { id: id.to_owned() }
     }
 
     fn reply(id: &str, at: i64, elements: Vec<Value>) -> Reply {
         Reply {
             id: id.to_owned(),
-            by: person("ou_a"),
+            by: Some(person("ou_a")),
             created_secs: Some(at),
             updated_secs: Some(at),
             text: Reply::text_of(&elements),
@@ -158,7 +158,7 @@ mod tests {
     fn thread(id: &str, at: i64, replies: Vec<Reply>) -> Thread {
         Thread {
             id: id.to_owned(),
-            by: person("ou_a"),
+            by: Some(person("ou_a")),
             created_secs: Some(at),
             updated_secs: Some(at + 60),
             whole_document: true,
@@ -190,7 +190,7 @@ mod tests {
         first.quote = "周报".to_owned();
         first.solved = true;
         first.solved_secs = Some(1_690_000_060);
-        first.solved_by = person("ou_b");
+        first.solved_by = Some(person("ou_b"));
         first.replies[0].images = vec!["boxImg".to_owned()];
         insta::assert_snapshot!(written(vec![first]), @r#"
         {
