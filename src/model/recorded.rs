@@ -211,9 +211,11 @@ pub struct PlaceRow {
 }
 
 impl PlaceRow {
-    /// True for a live place with a document written as Markdown.
+    /// True for a place with a document written as Markdown whose links are kept right. What
+    /// is gone, or no longer covered, stays as it was.
     pub fn is_page(&self) -> bool {
-        self.state == PlaceState::Live && self.page.is_some() && self.has_md()
+        let stays = matches!(self.state, PlaceState::Gone { .. } | PlaceState::Orphaned);
+        !stays && self.page.is_some() && self.has_md()
     }
 
     /// Forgets what is remembered of a page whose file is no longer recorded.

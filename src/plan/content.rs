@@ -173,17 +173,20 @@ fn remote(
     Err(if moved == Moved::Yes { "edited" } else { "unsettled" })
 }
 
-/// True where only the revision can tell whether the object changed.
+/// True where only the revision can tell whether the object changed. Files of formats that
+/// nobody wants, and pictures, are of older revisions and stay so.
 pub(super) fn asks_revision(
     inputs: &Inputs<'_>,
     row: &PlaceRow,
     object: &Object,
+    formats: &[Format],
     edited: Option<Edited>,
 ) -> bool {
     let Some(edited) = edited else { return false };
+    let wanted = |key: &ProductKey| key.format().is_some_and(|format| formats.contains(&format));
     object.ty.has_revision()
         && !inputs.answers.revisions.contains_key(object)
-        && row.products.values().any(|product| {
+        && row.products.iter().filter(|(key, _)| wanted(key)).any(|(_, product)| {
             product.stamp.revision.is_some()
                 && matches!(product.stamp.compare(edited), Moved::Yes | Moved::Unsettled)
         })

@@ -64,8 +64,8 @@ pub fn questions(inputs: &Inputs<'_>) -> Questions {
         if let Some(object) = asks_url(seen, row).or_else(|| asks_time(seen)) {
             metas.insert(object);
         }
-        if let (Aim::Content { object, .. }, Some(row)) = (&seen.aim, row)
-            && content::asks_revision(inputs, row, object, view.edited(inputs, seen))
+        if let (Aim::Content { object, formats }, Some(row)) = (&seen.aim, row)
+            && content::asks_revision(inputs, row, object, formats, view.edited(inputs, seen))
         {
             revisions.insert(object.clone());
         }
@@ -161,6 +161,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     making.contents();
     making.rewrites();
     making.removals(&absent);
+    making.stranded_links();
     making.relocations();
     making.finish()
 }

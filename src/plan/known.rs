@@ -103,7 +103,7 @@ fn dangling(recorded: &Recorded, leaving: &BTreeSet<PlaceKey>) -> Vec<Prune> {
 }
 
 /// Where a relative link at `at` leads, inside the copy.
-fn target(at: &RelPath, text: &str) -> Option<RelPath> {
+pub(super) fn target(at: &RelPath, text: &str) -> Option<RelPath> {
     let mut names: Vec<&str> = at.components().collect();
     names.pop();
     for part in text.split('/') {

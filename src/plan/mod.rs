@@ -12,6 +12,7 @@ mod known;
 mod pages;
 mod removal;
 mod stand_ins;
+mod stranded;
 #[cfg(test)]
 mod tests;
 mod view;

@@ -158,7 +158,7 @@ async fn a_long_thread_is_read_to_its_end() {
     let run = mirror.sync().await.success();
     assert_eq!(run.changes(), ["restore drive/Plan.comments.json"]);
     assert_eq!((reads(&tenant), tenant.calls("POST", "/drive/v1/export_tasks")), (1, 0));
-    assert_eq!(mirror.changed_since(&before), [""; 0]);
+    assert_eq!(mirror.differs_from(&before), [""; 0]);
 }
 
 /// Comments that may not be read are one failure; the document is mirrored all the same.

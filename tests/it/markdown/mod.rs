@@ -6,3 +6,4 @@ mod fallback;
 mod links;
 mod page;
 mod pictures;
+mod random;
