@@ -132,6 +132,8 @@ const fn login_code(
 }
 
 const LOG_IN: &str = "run: feishu-mirror auth login";
+const SHARE_MINUTE: &str = "ask the recording's owner to share it with this user and to allow its \
+    export, or log in as somebody who may: feishu-mirror auth login";
 const REPORT: &str = "this is a fault of feishu-mirror: please report it, with the log id";
 const ENABLE_APP: &str = "an administrator has to install and enable the app for this tenant in \
     the admin console under Workplace (工作台) > App Management (应用管理), then run again";
@@ -326,8 +328,8 @@ const CODES: &[Code] = &[
     code(2_890_005, Kind::Forbidden, "no permission", BOARD),
     code(1_069_303, Kind::Forbidden, "no permission", COMMENTS),
     code(970_003, Kind::Forbidden, "no permission", METAS),
-    code(2_091_005, Kind::Forbidden, "no permission for the recording", MINUTES),
-    code(121_005, Kind::Forbidden, "no permission for the meeting", RECORDING),
+    login_code(2_091_005, Kind::Forbidden, "no permission for the recording", SHARE_MINUTE, MINUTES),
+    login_code(121_005, Kind::Forbidden, "the meeting is somebody else's", "log in as the meeting's owner: feishu-mirror auth login", RECORDING),
     // Not there (any more).
     code(2_091_002, Kind::Gone, "the recording does not exist", MINUTES),
     code(2_091_004, Kind::Gone, "the recording was deleted", MINUTES),

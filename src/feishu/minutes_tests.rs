@@ -199,6 +199,26 @@ async fn a_search_whose_pages_expire_begins_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_search_that_may_be_cut_is_not_asked_beyond_the_cut() {
+    let fake = Fake::user();
+    let page = |from: u32, more: bool| {
+        let items: Vec<_> = (from..from + 30).map(|id| json!({"id": id.to_string()})).collect();
+        data(json!({"items": items, "has_more": more, "page_token": from.to_string()}))
+    };
+    for number in 0..5 {
+        fake.push(page(1 + number * 30, true));
+    }
+    fake.push(page(1, false));
+    fake.push(page(21, false));
+    let found = fake.client().list_meetings(10..20, &MeetingFilter::default()).await.unwrap();
+    assert_eq!((found.items.len(), fake.calls().len()), (50, 7));
+    let span = |seen: &fake::Seen| seen.json()["meeting_filter"]["start_time"].clone();
+    let seen = fake.seen();
+    assert_eq!(span(&seen[5])["start_time"], "1970-01-01T00:00:15Z", "the later half first");
+    assert_eq!(span(&seen[6])["end_time"], "1970-01-01T00:00:15Z");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_media_comes_from_another_host_without_a_token() {
     let fake = Fake::user();
     let client = fake.client();

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Listed;
 use super::call::Call;
 use super::error::{ApiError, Class};
+use super::paging::Paged;
 use super::transport::Inner;
 
 /// "Too deep": the pages after this one cannot be had (docs: minutes-v1/minute/search).
@@ -60,17 +61,15 @@ impl Inner {
         let mut open = if window.is_empty() { Vec::new() } else { vec![(window, 0)] };
         while let Some((window, restarts)) = open.pop() {
             let asked = call(&window);
-            let page = match self.list(&asked, &convert, &key).await {
-                Ok(page) if most.is_some_and(|most| page.items.len() >= most) => None,
-                Ok(page) => Some(page),
+            let whole = match self.search_window::<W>(&asked, most).await {
                 Err(error) if error.code == Some(TOO_DEEP) => None,
                 Err(error) if error.code == Some(PAGE_EXPIRED) && restarts < RESTARTS => {
                     open.push((window, restarts + 1));
                     continue;
                 }
-                Err(error) => return Err(error),
+                whole => whole?,
             };
-            let Some(page) = page else {
+            let Some(whole) = whole else {
                 open.extend(halves(&window).ok_or_else(|| {
                     let what = "one second has more results than the service lists";
                     ApiError::local(Class::Unexpected, asked.endpoint.name(), what)
@@ -78,12 +77,34 @@ impl Inner {
                 continue;
             };
             if std::mem::take(&mut first) {
-                listed.seen_secs = page.seen_secs;
+                listed.seen_secs = whole.seen_secs;
             }
-            let fresh = page.items.into_iter().filter(|item| known.insert(key(item).to_owned()));
-            listed.items.extend(fresh);
+            let items = whole.items.into_iter().map(&convert);
+            listed.items.extend(items.filter(|item| known.insert(key(item).to_owned())));
         }
         Ok(listed)
+    }
+
+    /// What one window shows; `None` where `most` results came, so that some may be missing.
+    /// The pages after those are not asked for: they may be empty, or an error.
+    async fn search_window<W: DeserializeOwned + Send>(
+        &self,
+        call: &Call<'_>,
+        most: Option<usize>,
+    ) -> Result<Option<Listed<W>>, ApiError> {
+        let mut listed = Listed { items: Vec::new(), seen_secs: 0 };
+        let mut paged = Paged::default();
+        while let Some(page) = paged.next::<W>(self, call).await? {
+            if paged.pages() == 1 {
+                listed.seen_secs = page.seen_secs;
+            }
+            paged.note(call, !page.items.is_empty())?;
+            listed.items.extend(page.items);
+            if most.is_some_and(|most| listed.items.len() >= most) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(listed))
     }
 }
 
@@ -91,7 +112,7 @@ impl Inner {
 fn halves(window: &Range<i64>) -> Option<[(Range<i64>, u32); 2]> {
     let half = (window.end - window.start) / 2;
     let middle = window.start + half;
-    (half > 0).then(|| [(window.start..middle, 0), (middle..window.end, 0)])
+    (half > 0).then_some([(window.start..middle, 0), (middle..window.end, 0)])
 }
 
 #[cfg(test)]

@@ -142,6 +142,12 @@ async fn a_minute_is_described_at_once_and_its_parts_come_later() {
         (made.chapters[0].stop_ms, &made.todos[0].assignees[0]),
         (Some(60_000), &"Ann".into())
     );
+
+    // Nothing but its own words and title tells that it was edited.
+    minute.rename("Kick-off").respeak(&[("Ann", 1500, "Hello!")]);
+    assert_eq!(client.get_minute(&token).await.unwrap().title, "Kick-off");
+    let said = client.get_minute_transcript(&token, plain).await.unwrap().unwrap();
+    assert_eq!(said, "Hello!\n\n".as_bytes());
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,6 +163,7 @@ async fn deleted_forbidden_and_empty_are_told_apart() {
         bob.get_minute_transcript(&token, text()).await.err().unwrap(),
     ] {
         assert_eq!((error.class, error.is_processing()), (Class::Forbidden, false));
+        assert!(error.hint.unwrap().contains("share"));
     }
     // No words, no picture: the minute is there all the same.
     assert!(demo.get_minute_transcript(&token, text()).await.unwrap().is_none());

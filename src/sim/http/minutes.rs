@@ -183,10 +183,7 @@ pub fn search(state: &mut State, request: &Req<'_>) -> Reply {
     };
     let mut found: Vec<&Recorded> = state.minutes.all.iter().filter(fits).collect();
     found.sort_by_key(|minute| std::cmp::Reverse(minute.created_ms));
-    let page = match cut(request, found.len()) {
-        Some(page) => page,
-        None => return wrong(),
-    };
+    let Some(page) = cut(request, found.len()) else { return wrong() };
     if state.minutes.depth.is_some_and(|depth| page.from >= depth) {
         return Reply::error(400, 2_094_007, "the result is too deep");
     }
