@@ -245,10 +245,11 @@ async fn the_media_comes_from_another_host_without_a_token() {
     assert_eq!(fake.calls().len(), 3);
 
     // A link that is refused is got again once; right after that it is an error.
-    for status in [401, 403, 404, 410] {
-        fake.push(json_reply(json!({"msg": format!("see {url}")})).status(status));
+    for status in [200, 401, 403, 404, 410] {
+        let no = json!({"code": 7, "msg": format!("see {url}")});
+        fake.push(json_reply(no.clone()).status(status));
         fake.push(data(json!({"download_url": url})));
-        fake.push(json_reply(json!({})).status(status));
+        fake.push(json_reply(no).status(status));
         let error = media.download(None).await.err().unwrap();
         assert!(error.is_stale_link(), "{status}: {error:?}");
         assert!(!error.message.contains("h0shP0wer"), "{error}");
