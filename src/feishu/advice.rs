@@ -70,6 +70,7 @@ pub(super) fn hint(means: &Meaning, identity: Identity, scopes: &[String]) -> Op
             Kind::Throttled
             | Kind::Busy
             | Kind::NotReady
+            | Kind::Processing
             | Kind::Gone
             | Kind::Unsupported
             | Kind::Refused

@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Busy,
     /// Will pass, but not within a second.
     NotReady,
+    /// Will pass, but not within this run: asking again would only cost calls.
+    Processing,
     /// Renew the token and try once more.
     Token,
     /// A person has to log in.
@@ -40,7 +42,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn class(self) -> Class {
         match self {
-            Self::Throttled | Self::Busy | Self::NotReady => Class::Transient,
+            Self::Throttled | Self::Busy | Self::NotReady | Self::Processing => Class::Transient,
             Self::Token | Self::Login | Self::Credentials => Class::Login,
             Self::AppScope | Self::UserScope | Self::Config | Self::Ip => Class::Config,
             Self::Budget => Class::Budget,
@@ -68,6 +70,12 @@ pub(super) fn of_code(number: i64) -> Option<Meaning> {
 }
 
 impl ApiError {
+    /// True where the service is still making what was asked for, such as a recording's
+    /// transcript: it is there in minutes or hours.
+    pub fn is_processing(&self) -> bool {
+        self.code.and_then(of_code).is_some_and(|means| means.kind == Kind::Processing)
+    }
+
     /// True where app id and secret are to blame: they do not fit together, or the app is
     /// not there.
     pub fn blames_app(&self) -> bool {
@@ -132,6 +140,8 @@ const fn login_code(
 }
 
 const LOG_IN: &str = "run: feishu-mirror auth login";
+const SHARE_MINUTE: &str = "ask the recording's owner to share it with this user and to allow its \
+    export, or log in as somebody who may: feishu-mirror auth login";
 const REPORT: &str = "this is a fault of feishu-mirror: please report it, with the log id";
 const ENABLE_APP: &str = "an administrator has to install and enable the app for this tenant in \
     the admin console under Workplace (工作台) > App Management (应用管理), then run again";
@@ -161,6 +171,9 @@ const VALUES: &str = "docs: sheets/v2/spreadsheets/values";
 const BLOCKS: &str = "docs: docx-v1/document-block/list";
 const COMMENTS: &str = "docs: CommentAPI/list";
 const BOARD: &str = "docs: board-v1/whiteboard-node/list";
+const MINUTES: &str = "docs: minutes-v1/minute/get";
+const MINUTE_SEARCH: &str = "docs: minutes-v1/minute/search";
+const RECORDING: &str = "docs: vc-v1/meeting-recording/get";
 const SEARCH: &str = "docs: search-v2/doc_wiki/search";
 
 /// Every code this program acts on.
@@ -226,7 +239,18 @@ const CODES: &[Code] = &[
     code(1_069_301, Kind::Busy, "internal error of the service", COMMENTS),
     code(1_069_399, Kind::Busy, "internal error of the service", COMMENTS),
     code(2_891_001, Kind::Busy, "internal error of the service", BOARD),
+    code(2_091_006, Kind::Busy, "internal error of the service", MINUTES),
+    code(2_095_001, Kind::Busy, "internal error of the service", MINUTE_SEARCH),
+    code(2_095_002, Kind::Busy, "internal error of the service", MINUTE_SEARCH),
+    code(2_095_101, Kind::Busy, "internal error of the service", MINUTE_SEARCH),
+    code(121_001, Kind::Busy, "internal error of the service", RECORDING),
+    // Made by and by, as recordings are.
+    code(2_091_003, Kind::Processing, "the recording is still being processed", MINUTES),
+    code(122_001, Kind::Processing, "the meeting is not in a state that has a recording", RECORDING),
+    code(124_002, Kind::Processing, "the recording is still being made", RECORDING),
     // Tokens and credentials.
+    code(2_094_011, Kind::Token, "the access token was not accepted", MINUTE_SEARCH),
+    code(2_094_012, Kind::Token, "the access token was not accepted", MINUTE_SEARCH),
     code(99_991_663, Kind::Token, "the app token was not accepted", GENERIC),
     code(99_991_664, Kind::Token, "the app token was not accepted", GENERIC),
     code(99_991_665, Kind::Token, "the app token was not accepted", GENERIC),
@@ -312,7 +336,13 @@ const CODES: &[Code] = &[
     code(2_890_005, Kind::Forbidden, "no permission", BOARD),
     code(1_069_303, Kind::Forbidden, "no permission", COMMENTS),
     code(970_003, Kind::Forbidden, "no permission", METAS),
+    login_code(2_091_005, Kind::Forbidden, "no permission for the recording", SHARE_MINUTE, MINUTES),
+    login_code(121_005, Kind::Forbidden, "the meeting is somebody else's", "log in as the meeting's owner: feishu-mirror auth login", RECORDING),
     // Not there (any more).
+    code(2_091_002, Kind::Gone, "the recording does not exist", MINUTES),
+    code(2_091_004, Kind::Gone, "the recording was deleted", MINUTES),
+    code(121_004, Kind::Gone, "it does not exist", RECORDING),
+    code(122_002, Kind::Gone, "the meeting does not exist", RECORDING),
     code(90_214, Kind::Gone, "the spreadsheet does not exist", SHEETS2),
     code(1_310_214, Kind::Gone, "the spreadsheet does not exist", SHEETS3),
     code(1_310_249, Kind::Gone, "the spreadsheet was deleted", SHEETS3),
@@ -343,6 +373,9 @@ const CODES: &[Code] = &[
     code(99_992_351, Kind::Gone, "the user is unknown, or not visible to the app", GENERIC),
     code(970_005, Kind::Gone, "it does not exist", METAS),
     // What cannot be had.
+    code(2_094_005, Kind::Refused, "the page token is no longer good", MINUTE_SEARCH),
+    code(2_094_007, Kind::Refused, "the search has too many results to be listed", MINUTE_SEARCH),
+    code(121_002, Kind::Unsupported, "the meeting is of a kind without recordings", RECORDING),
     code(90_221, Kind::Refused, "the cells are too many for one reply", VALUES),
     code(1_254_030, Kind::Refused, "the records are too large for one reply", RECORDS),
     code(1_254_130, Kind::Refused, "a cell is too large", RECORDS),

@@ -12,6 +12,7 @@ use crate::sim::{Effect, Fault, MediaRule, Tenant, USER_TOKEN};
 
 mod bases;
 mod media;
+mod minutes;
 
 fn tenant() -> Tenant {
     Tenant::new(Clock::from_tokio("2026-10-01T00:00:00Z".parse().unwrap()))

@@ -22,6 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::call::{Call, Expect};
+use super::disposition;
 use super::error::{ApiError, Class, Fault, tidy};
 use super::quota::Endpoint;
 use super::reader::{Asked, Reader, Reply};
@@ -135,6 +136,7 @@ impl Reader for Content {
                         total: Some(total),
                         etag: strong_etag(headers),
                         content_type: media_type(headers),
+                        file_name: disposition::file_name(headers),
                         stream: stream::empty().boxed(),
                     }),
                     _ => Answer::NoSuchRange,
@@ -190,7 +192,9 @@ impl Reader for Content {
             slot,
         };
         let (etag, content_type) = (strong_etag(headers), media_type(headers));
-        Ok(Answer::Body(Body { offset, total, etag, content_type, stream: body.stream() }))
+        let file_name = disposition::file_name(headers);
+        let stream = body.stream();
+        Ok(Answer::Body(Body { offset, total, etag, content_type, file_name, stream }))
     }
 }
 

@@ -27,7 +27,7 @@ const MAX_LINKS: usize = 5;
 /// A temporary link to a media, good for 24 hours. It is a secret: whoever has it can
 /// read the content.
 #[derive(Debug, Clone)]
-pub struct MediaLink(SecretString);
+pub struct MediaLink(pub(super) SecretString);
 
 /// The `extra` parameter in a link to an attachment, as records of a base carry it
 /// (`url` of an attachment; docs: bitable, "data structure of records").

@@ -16,6 +16,7 @@ mod console;
 mod contact;
 #[cfg(test)]
 mod content_tests;
+mod disposition;
 mod docx;
 mod download;
 mod drive;
@@ -24,7 +25,11 @@ mod export;
 #[cfg(test)]
 mod fake;
 mod media;
+mod meetings;
 mod metas;
+mod minutes;
+#[cfg(test)]
+mod minutes_tests;
 pub mod network;
 pub mod oauth;
 mod paging;
@@ -44,6 +49,7 @@ mod token;
 mod token_tests;
 mod transport;
 mod wiki;
+mod windows;
 mod wire;
 
 use std::sync::{Arc, Weak};
@@ -61,6 +67,11 @@ pub use console::{AppInfo, AppScope, UserInfo};
 pub use docx::Blocks;
 pub use error::{ApiError, Class};
 pub use media::{MediaLink, media_extra};
+pub use meetings::{FoundMeeting, Meeting, MeetingFilter, Recording};
+pub use minutes::{
+    Chapter, FoundMinute, Minute, MinuteArtifacts, MinuteFilter, MinuteMedia, ToDo, TranscriptForm,
+    minute_token,
+};
 pub use sheets::{Render, Sheet, SheetValues};
 
 /// A reply's body as it arrives.
@@ -186,6 +197,8 @@ pub struct Body {
     /// As in `image/png`, where the server said it; a file's name decides it there, so
     /// the bytes know better.
     pub content_type: Option<String>,
+    /// The name that the server gives to the content, without a path; not a safe one.
+    pub file_name: Option<String>,
     /// The bytes; ends with an error where fewer came than were promised.
     pub stream: BoxStream<'static, Result<Bytes, ApiError>>,
 }

@@ -112,7 +112,11 @@ const TABLE: &[Row] = &[
     row("GET /open-apis/minutes/v1/minutes/:minute_token", TIER_6),
     row("GET /open-apis/minutes/v1/minutes/:minute_token/media", TIER_6),
     row("GET /open-apis/minutes/v1/minutes/:minute_token/transcript", TIER_6),
+    row("GET /open-apis/minutes/v1/minutes/:minute_token/artifacts", TIER_6),
     row("POST /open-apis/minutes/v1/minutes/search", TIER_3),
+    row("POST /open-apis/vc/v1/meetings/search", TIER_3),
+    row("GET /open-apis/vc/v1/meetings/:meeting_id", TIER_4),
+    row("GET /open-apis/vc/v1/meetings/:meeting_id/recording", TIER_4),
     row("POST /open-apis/search/v2/doc_wiki/search", TIER_3),
     // Whatever else somebody calls by hand, as one class.
     row(OTHER, UNPUBLISHED),

@@ -103,6 +103,23 @@ pub const CONTACT: &[&str] = &["contact:contact.base:readonly", "contact:contact
 /// docs: contact-v3/user/batch, for the field `name`.
 pub const CONTACT_NAMES: &[&str] =
     &["contact:user.base:readonly", "contact:contact:readonly_as_app"];
+/// docs: minutes-v1/minute/get.
+pub const MINUTE: &[&str] =
+    &["minutes:minutes", "minutes:minutes:readonly", "minutes:minutes.basic:read"];
+/// docs: minutes-v1/minute-media/get; new apps cannot have the last one.
+pub const MINUTE_MEDIA: &[&str] = &["minutes:minutes.media:export", "minutes:minute:download"];
+/// docs: minutes-v1/minute-transcript/get; new apps cannot have the last one.
+pub const TRANSCRIPT: &[&str] = &["minutes:minutes.transcript:export", "minutes:minute:download"];
+/// docs: minutes-v1/minute-artifacts/get.
+pub const ARTIFACTS: &[&str] = &["minutes:minutes.artifacts:read"];
+/// docs: minutes-v1/minute/search.
+pub const MINUTE_SEARCH: &[&str] = &["minutes:minutes.search:read"];
+/// docs: vc-v1/meeting-recording/get.
+pub const RECORDING: &[&str] = &["vc:record:readonly"];
+/// docs: vc-v1/meeting/get.
+pub const MEETING: &[&str] = &["vc:meeting:readonly", "vc:meeting.meetingevent:read"];
+/// docs: vc-v1/meeting/search.
+pub const MEETING_SEARCH: &[&str] = &["vc:meeting.search:read"];
 
 /// Scopes of calls that this tenant does not answer.
 const OTHERS: &[&str] = &[
@@ -117,15 +134,7 @@ const OTHERS: &[&str] = &[
     "docs:event.document_edited:read",
     "docs:event.document_deleted:read",
     "space:document.event:read",
-    "minutes:minutes:readonly",
-    "minutes:minutes.basic:read",
-    "minutes:minutes.media:export",
-    "minutes:minutes.transcript:export",
-    "minutes:minutes.artifacts:read",
     "minutes:minutes.statistics:read",
-    "vc:record:readonly",
-    "vc:meeting:readonly",
-    "vc:meeting.meetingevent:read",
     "vc:meeting.meetingid:read",
     "calendar:calendar:read",
     "calendar:calendar:readonly",
@@ -172,6 +181,14 @@ pub fn known() -> BTreeSet<&'static str> {
         REPLIES,
         CONTACT,
         CONTACT_NAMES,
+        MINUTE,
+        MINUTE_MEDIA,
+        TRANSCRIPT,
+        ARTIFACTS,
+        MINUTE_SEARCH,
+        RECORDING,
+        MEETING,
+        MEETING_SEARCH,
         OTHERS,
         USER_ONLY,
         TENANT_ONLY,

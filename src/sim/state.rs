@@ -20,6 +20,7 @@ use super::ids::Id;
 use super::knobs::Knobs;
 use super::log::Log;
 use super::logins::{Logins, UserStanding};
+use super::minutes::Minutes;
 use super::permit::Grants;
 use super::quota::Meter;
 use super::scopes::Scopes;
@@ -238,6 +239,7 @@ pub struct State {
     pub place_extras: HashMap<PlaceId, Extra>,
     pub medias: Vec<Media>,
     pub boards: Vec<Whiteboard>,
+    pub minutes: Minutes,
     pub named: HashMap<String, Id>,
     pub grants: Grants,
     pub jobs: super::http::export::Jobs,
@@ -273,6 +275,7 @@ impl State {
             place_extras: HashMap::new(),
             medias: Vec::new(),
             boards: Vec::new(),
+            minutes: Minutes::default(),
             named: HashMap::new(),
             grants: Grants::default(),
             jobs: super::http::export::Jobs::default(),

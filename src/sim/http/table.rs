@@ -8,7 +8,8 @@ use super::super::scopes;
 use super::super::state::State;
 use super::{
     Reply, Req, application, auth, bitable, board, clock, comments, consent, contact, device, docx,
-    download, drive, export, metas, oauth, records, registration, sheets, values, wiki,
+    download, drive, export, meetings, metas, minutes, oauth, records, registration, sheets,
+    values, wiki,
 };
 
 /// What answers a call.
@@ -217,11 +218,38 @@ pub fn endpoints() -> Vec<Endpoint> {
         .opened_by(scopes::BOARDS),
         get("/board/v1/whiteboards/:whiteboard_id/theme", Either, Limit::minute(20), board::theme)
             .opened_by(scopes::BOARDS),
+        post("/minutes/v1/minutes/search", User, Limit::minute(100), minutes::search)
+            .opened_by(scopes::MINUTE_SEARCH),
+        get("/minutes/v1/minutes/:minute_token", Either, Limit::second(5), minutes::get)
+            .opened_by(scopes::MINUTE),
+        get("/minutes/v1/minutes/:minute_token/media", Either, Limit::second(5), minutes::media)
+            .opened_by(scopes::MINUTE_MEDIA),
+        get(
+            "/minutes/v1/minutes/:minute_token/transcript",
+            Either,
+            Limit::second(5),
+            minutes::transcript,
+        )
+        .opened_by(scopes::TRANSCRIPT),
+        get(
+            "/minutes/v1/minutes/:minute_token/artifacts",
+            Either,
+            Limit::second(5),
+            minutes::artifacts,
+        )
+        .opened_by(scopes::ARTIFACTS),
+        post("/vc/v1/meetings/search", User, Limit::minute(100), meetings::search)
+            .opened_by(scopes::MEETING_SEARCH),
+        get("/vc/v1/meetings/:meeting_id", Either, Limit::tier4(), meetings::get)
+            .opened_by(scopes::MEETING),
+        get("/vc/v1/meetings/:meeting_id/recording", Either, Limit::tier4(), meetings::recording)
+            .opened_by(scopes::RECORDING),
         get("/contact/v3/users/batch", Either, Limit::tier4(), contact::batch)
             .opened_by(scopes::CONTACT),
         get("/sim/clock", Nothing, Limit::second(1_000_000), clock::show),
         post("/sim/clock", Nothing, Limit::second(1_000_000), clock::jump),
         get("/sim/media/:signature", Nothing, Limit::second(1_000_000), download::signed),
+        get("/sim/minutes/:signature", Nothing, Limit::second(1_000_000), minutes::signed),
     ]
 }
 

@@ -5,6 +5,7 @@ mod content;
 mod device;
 mod gateway;
 mod inside;
+mod minutes;
 mod oauth;
 mod places;
 mod renewal;
