@@ -23,6 +23,8 @@ pub mod error;
 mod export;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod hostile_tests;
 mod media;
 mod metas;
 pub mod network;

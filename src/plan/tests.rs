@@ -1,5 +1,7 @@
 //! Stories of the pure plan, against a world in memory that carries plans out perfectly.
 
+mod hostile;
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -105,9 +105,7 @@ async fn a_whiteboard_is_looked_at_once_a_week() {
 async fn a_synced_block_follows_its_source() {
     let tenant = tenant();
     let root = tenant.root();
-    let text = |words: &str| {
-        json!({"block_type": 2, "text": {"elements": [{"text_run": {"content": words}}]}})
-    };
+    let text = |words: &str| json!({"block_type": 2, "text": {"elements": [{"text_run": {"content": words}}]}});
     let source = root.docx("Source");
     let block = source.sync_source(&[text("Said once")]);
     let home = root.folder("Home");

@@ -237,7 +237,10 @@ async fn a_list_of_child_pages_follows_the_wiki() {
     let tenant = tenant();
     let space = tenant.space("Handbook");
     let home = space.docx("Home");
-    let home = { let list = home.clone(); home.sub_pages(&list) };
+    let home = {
+        let list = home.clone();
+        home.sub_pages(&list)
+    };
     let zebra = home.docx("Zebra").text("z");
     home.docx("Ant").text("a").docx("Leg").text("l");
     let config = DRIVE.replace("drive\"\n[export]", "wiki\"\n[export]");
