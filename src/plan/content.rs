@@ -207,7 +207,13 @@ fn ask_again(
         Why::Blocked => {
             let at = inputs.recorded.slot(key, format.slot());
             let still_there = at.is_some_and(|at| inputs.local.entries.contains_key(&at));
-            retry || inputs.options.adopt || !still_there
+            // Or what stood in the way is gone, and our own earlier copy is back.
+            let ours = inputs.recorded.places.get(key).is_some_and(|row| {
+                let mut own = row.products.keys().filter(|own| own.slot == format.slot());
+                let intact = |own| on_disk(inputs, key, own) == OnDisk::Intact;
+                own.clone().next().is_some() && own.all(intact)
+            });
+            retry || inputs.options.adopt || !still_there || ours
         }
     }
 }

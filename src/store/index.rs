@@ -101,24 +101,34 @@ pub fn write_index(state: &Path, recorded: &Recorded, meta: &IndexMeta) -> Resul
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         let file = builder.tempfile_in(super::temp_folder(state))?;
         let mut out = BufWriter::with_capacity(1 << 18, file);
-        let header = IndexHeader {
-            index_version: INDEX_VERSION,
-            written_by: WRITTEN_BY.to_owned(),
-            meta: meta.clone(),
-            places: recorded.places.len() as u64,
-            sources: recorded.sources.clone(),
-        };
-        line(&mut out, &header)?;
-        for (key, row) in &recorded.places {
-            let paths = paths(recorded, key, row);
-            line(&mut out, &LineOut { source: &key.source, token: &key.token, paths, row })?;
-        }
+        write_index_to(&mut out, recorded, meta)?;
         let file = out.into_inner()?;
         file.as_file().sync_all()?;
         file.persist(&path)?;
         super::sync_folder(state)
     };
     written().map_err(|error| StoreError::io("write", &path, error))
+}
+
+/// Writes the lines of an index.
+pub fn write_index_to(
+    mut out: impl Write,
+    recorded: &Recorded,
+    meta: &IndexMeta,
+) -> io::Result<()> {
+    let header = IndexHeader {
+        index_version: INDEX_VERSION,
+        written_by: WRITTEN_BY.to_owned(),
+        meta: meta.clone(),
+        places: recorded.places.len() as u64,
+        sources: recorded.sources.clone(),
+    };
+    line(&mut out, &header)?;
+    for (key, row) in &recorded.places {
+        let paths = paths(recorded, key, row);
+        line(&mut out, &LineOut { source: &key.source, token: &key.token, paths, row })?;
+    }
+    Ok(())
 }
 
 /// Reads the index; `None`: there is none.

@@ -260,3 +260,25 @@ fn no_rows_are_too_broken_to_plan_with() {
         no_panic_on_rows(&parents, &listed);
     });
 }
+
+/// A symlink stood where a folder was: the page below it could not be written. The folder
+/// is back, with the earlier copy in it, and the page is fetched at last.
+#[test]
+fn what_was_in_the_way_once_is_forgotten_with_it() {
+    let mut world = World::new();
+    world.add("a", None, "a", "docx");
+    world.run();
+    world.edit("a");
+    let at = Loc::Mirror(RelPath::new("drive/a.docx").unwrap());
+    let stamp = Stamp::of(world.node("a").edited, None);
+    let failure = Failure { code: None, message: "x".to_owned(), hint: None, retryable: false };
+    let blocked = Outcome { why: Why::Blocked, failure, stamp, at_secs: world.now, limit: None };
+    let row = world.recorded.places.get_mut(&key("a")).unwrap();
+    row.outcomes.insert(Format::Docx, blocked);
+
+    let before = world.local.entries.clone();
+    world.local.entries.insert(at, LocalEntry::Link("/etc/passwd".to_owned()));
+    assert_eq!(world.plan().wants().count(), 0, "it still stands there");
+    world.local.entries = before;
+    assert_eq!(world.plan().wants().count(), 1);
+}
