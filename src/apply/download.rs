@@ -243,7 +243,8 @@ async fn edit_time(fetcher: &Fetcher, about: &About) -> Result<Edited, Setback> 
 
 /// True where an edit is certainly older than the listing that this run goes by.
 fn before_listing(edited: Edited, listed: Option<Edited>) -> bool {
-    listed.is_some_and(|listed| edited.at_secs + Edited::SETTLED_AFTER_SECS <= listed.seen_secs)
+    let settled = edited.at_secs.saturating_add(Edited::SETTLED_AFTER_SECS);
+    listed.is_some_and(|listed| settled <= listed.seen_secs)
 }
 
 fn again(restarts: &mut u32) -> Result<(), Setback> {

@@ -33,7 +33,7 @@ use super::{Report, Settings};
 pub(super) const BATCH: usize = 256;
 
 /// mtimes closer than this are the same: some file systems keep two seconds.
-pub(super) const MTIME_TOLERANCE_SECS: i64 = 2;
+pub(super) const MTIME_TOLERANCE_SECS: u64 = 2;
 
 /// What happens to something on disk.
 #[derive(Debug)]
@@ -475,7 +475,7 @@ impl Journal {
                     // Known to be damaged, so one that cannot even be read is no surprise.
                     return Ok(self.disk.hash(at).map_or(true, |hash| hash != row.blake3));
                 }
-                if (mtime_secs - row.mtime_secs).abs() <= MTIME_TOLERANCE_SECS {
+                if mtime_secs.abs_diff(row.mtime_secs) <= MTIME_TOLERANCE_SECS {
                     return Ok(false);
                 }
                 Ok(self.disk.hash(at)? != row.blake3)

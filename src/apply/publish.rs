@@ -239,7 +239,7 @@ impl Journal {
             && old.blake3 != bytes.blake3
         {
             // rsync's quick check sees size and mtime only.
-            mtime_secs += 1;
+            mtime_secs = mtime_secs.saturating_add(1);
         }
         match standing {
             Standing::Nothing => Ok(Ok(Spot::Write { path, mtime_secs, fresh: true })),
@@ -254,7 +254,7 @@ impl Journal {
                 if old.is_none() && self.is_taken(key, &row, delivery, &at) {
                     return Ok(Err(Trouble::blocked(&path, "the copy of another place")));
                 }
-                let set = (mtime_found - mtime_secs).abs() > MTIME_TOLERANCE_SECS;
+                let set = mtime_found.abs_diff(mtime_secs) > MTIME_TOLERANCE_SECS;
                 Ok(Ok(Spot::Same { path, mtime_secs, set }))
             }
             Standing::Altered => {

@@ -22,7 +22,7 @@ use crate::ui::meter::Meter;
 use crate::ui::text::{bytes, escaped};
 
 /// mtimes this close are equal: FAT keeps 2 s, and copies round.
-const MTIME_TOLERANCE_SECS: i64 = 2;
+const MTIME_TOLERANCE_SECS: u64 = 2;
 
 /// Most files read at once; more only make a disk seek.
 const MOST_AT_ONCE: usize = 8;
@@ -261,7 +261,7 @@ fn exact(size: u64) -> String {
 fn timely(local: &LocalState, want: &Expected) -> bool {
     let entry = want.at.as_ref().and_then(|at| local.entries.get(at));
     matches!(entry, Some(LocalEntry::File { mtime_secs, .. })
-        if (mtime_secs - want.row.mtime_secs).abs() <= MTIME_TOLERANCE_SECS)
+        if mtime_secs.abs_diff(want.row.mtime_secs) <= MTIME_TOLERANCE_SECS)
 }
 
 /// Files to read, and how far it is.

@@ -87,7 +87,7 @@ pub async fn run(session: &Session, args: &Prune) -> Result<u8, Problem> {
         Ok::<u8, Problem>(code)
     };
     let result = work.await;
-    let written = upkeep::write_index(session, &config, &store, &run_id);
+    let written = upkeep::write_index(session, &disk, &store, &run_id);
     let mut code = exit::DONE;
     for problem in [result.map(|done| code = done), written].into_iter().filter_map(Result::err) {
         session.ui.error(&problem.message, problem.hint.as_deref());

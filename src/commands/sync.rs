@@ -149,6 +149,6 @@ impl Run<'_> {
 
     /// Writes `index.jsonl` if a row changed.
     fn write_index(&self) -> Result<(), Problem> {
-        upkeep::write_index(self.session, &self.prepared.config, &self.store, &self.id)
+        upkeep::write_index(self.session, &self.disk, &self.store, &self.id)
     }
 }

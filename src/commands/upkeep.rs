@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::Session;
 use super::exit::Problem;
 use crate::apply;
-use crate::config::Config;
 use crate::disk::Disk;
-use crate::store::{self, IndexMeta, Store};
+use crate::store::{self, INDEX_FILE, IndexMeta, Store};
 
 /// Names a run after the second in which it began (milliseconds since 1970).
 pub fn run_id(began_ms: i64) -> String {
@@ -37,10 +36,11 @@ pub fn settle(disk: &Disk, store: &Store) -> Result<(), Problem> {
     Ok(store.record(&settled, &closed)?)
 }
 
-/// Writes `index.jsonl` if a row changed.
+/// Writes `index.jsonl` if a row changed: through the handles that the run began with, so
+/// that a state folder swapped for a symlink meanwhile leads nowhere.
 pub fn write_index(
     session: &Session,
-    config: &Config,
+    disk: &Disk,
     store: &Store,
     run_id: &str,
 ) -> Result<(), Problem> {
@@ -53,7 +53,9 @@ pub fn write_index(
         as_of_secs: session.clock.now_secs(),
         account: store.recorded_account()?,
     };
-    Ok(store::write_index(&config.state, &store.load()?, &meta)?)
+    let recorded = store.load()?;
+    disk.replace_state_file(INDEX_FILE, |to| store::write_index_to(to, &recorded, &meta))?;
+    Ok(())
 }
 
 /// A length of time in whole seconds.

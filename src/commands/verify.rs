@@ -178,7 +178,7 @@ impl Verifying<'_> {
                 opened.store.record(batch, &[])?;
             }
         }
-        upkeep::write_index(self.session, self.config, &opened.store, run_id)?;
+        upkeep::write_index(self.session, &disk, &opened.store, run_id)?;
         drop(opened.lock);
         Ok(Some(done))
     }

@@ -1,5 +1,7 @@
 //! Configs right and wrong, as tables.
 
+mod hostile;
+
 use super::*;
 use crate::model::source::{SourceKind, WikiScope};
 use crate::model::{Format, ObjType};

@@ -90,6 +90,8 @@ pub(super) struct Fake {
 #[derive(Default)]
 struct State {
     script: Mutex<VecDeque<Script>>,
+    /// What comes where nothing is scripted.
+    always: Mutex<Option<(u16, Vec<u8>)>>,
     tokens: Mutex<VecDeque<Scripted>>,
     seen: Mutex<Vec<Seen>>,
 }
@@ -202,6 +204,11 @@ impl Fake {
         self.state.script.lock().unwrap().push_back(Script::Reply(reply));
     }
 
+    /// The answer to every call that nothing is scripted for.
+    pub(super) fn always(&self, status: u16, body: &[u8]) {
+        *self.state.always.lock().unwrap() = Some((status, body.to_vec()));
+    }
+
     pub(super) fn push_refused(&self) {
         self.state.script.lock().unwrap().push_back(Script::Refused);
     }
@@ -276,11 +283,12 @@ impl HttpSend for State {
                 self.tokens.lock().unwrap().pop_front().unwrap_or_else(|| json_reply(good)),
             )
         } else {
-            self.script
-                .lock()
-                .unwrap()
-                .pop_front()
-                .unwrap_or_else(|| panic!("unscripted: {target}"))
+            let scripted = self.script.lock().unwrap().pop_front();
+            let always = || {
+                let (status, body) = self.always.lock().unwrap().clone()?;
+                Some(Script::Reply(bytes_reply(body).status(status)))
+            };
+            scripted.or_else(always).unwrap_or_else(|| panic!("unscripted: {target}"))
         };
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -24,6 +24,8 @@ pub mod error;
 mod export;
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod hostile_tests;
 mod media;
 mod meetings;
 mod metas;

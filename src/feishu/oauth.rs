@@ -20,7 +20,7 @@ use crate::model::account::Domain;
 
 mod replies;
 
-use replies::{Fields, device_code, grant, lacks, text, undecided, user_info};
+use replies::{Fields, device_code, grant, is_page, lacks, text, undecided, user_info};
 
 const TOKEN: Endpoint = Endpoint::named("POST /open-apis/authen/v2/oauth/token");
 const DEVICE: Endpoint = Endpoint::named("POST /oauth/v1/device_authorization");
@@ -241,6 +241,7 @@ impl<'a> OAuth<'a> {
         let reply = self.inner.exchange(&call, &Fields::whole()).await?;
         let page = text(&reply, "verification_uri_complete")
             .or_else(|| text(&reply, "verification_uri"))
+            .filter(|page| is_page(page))
             .ok_or_else(|| lacks(DEVICE, "verification_uri"))?;
         // 240 s: client: larksuite/cli internal/auth/device_flow.go
         device_code(&reply, DEVICE, page, 240)

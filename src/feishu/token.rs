@@ -31,6 +31,9 @@ const LOGIN: &str = "login";
 /// minutes are long enough for whatever is under way.
 const RENEW_BEFORE: Duration = Duration::from_secs(10 * 60);
 
+/// No app token is believed to live longer.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long a refusal of the credentials stands, for a process that lives on.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
@@ -136,6 +139,7 @@ impl Inner {
     ) -> Result<(SecretString, Instant), ApiError> {
         #[derive(Deserialize)]
         struct Reply {
+            #[serde(deserialize_with = "wire::token")]
             tenant_access_token: String,
             #[serde(default, deserialize_with = "wire::number")]
             expire: Option<i64>,
@@ -145,6 +149,8 @@ impl Inner {
         let asked = Instant::now();
         let (reply, _) = self.exchange(&call, &Json::<Reply>::top()).await?;
         let lives = Duration::from_secs(reply.expire.unwrap_or(0).try_into().unwrap_or(0));
+        // Two hours by the page; what a broken reply says may be beyond the clock.
+        let lives = lives.min(LONGEST_LIFE);
         // A token handed out with less than that left is used for half of what it has.
         let until = asked + lives.saturating_sub(RENEW_BEFORE).max(lives / 2);
         Ok((reply.tenant_access_token.into(), until))

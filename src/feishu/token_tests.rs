@@ -231,3 +231,23 @@ async fn the_apps_secret_is_hidden_where_the_service_echoes_it() {
     let error = fake.client().list_folder("x").await.unwrap_err();
     assert!(!error.message.contains("hush"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_odd_app_token_neither_breaks_the_clock_nor_is_sent_empty() {
+    let page = || json_reply(json!({"code":0,"data":{"files":[],"has_more":false}}));
+    let token = |expire| {
+        json_reply(json!({"code":0,"tenant_access_token":format!("t-{CANARY}"),"expire":expire}))
+    };
+    for expire in [json!(i64::MAX), json!("9223372036854775807"), json!(-1), json!(null)] {
+        let fake = Fake::app();
+        fake.push_token(token(expire.clone()));
+        fake.push(page());
+        fake.client().list_folder("x").await.unwrap_or_else(|error| panic!("{expire}: {error}"));
+    }
+    let mut fake = Fake::app();
+    fake.settings.retries = 0;
+    fake.push_token(json_reply(json!({"code":0,"tenant_access_token":"","expire":7200})));
+    let error = fake.client().list_folder("x").await.unwrap_err();
+    assert_eq!(error.class, Class::Unexpected);
+    assert_eq!(fake.calls().len(), 1, "nothing was asked with it");
+}

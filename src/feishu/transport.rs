@@ -295,6 +295,11 @@ impl Inner {
         token: Option<&SecretString>,
     ) -> Result<Request<Bytes>, ApiError> {
         let name = call.endpoint.name();
+        // A URL parser takes these, encoded or not, as steps to another endpoint.
+        if let Some(step) = call.path.iter().find(|part| matches!(**part, "" | "." | "..")) {
+            let what = format!("not called: {step:?} is no token");
+            return Err(ApiError::local(Class::Unexpected, name, what));
+        }
         let uri = format!("{}{}", self.base(call), call.target());
         let mut request = Request::builder().method(call.method()).uri(uri);
         let bearer = token.map(|token| format!("Bearer {}", token.expose_secret()));

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use super::change::Failure;
@@ -189,10 +190,11 @@ pub struct PlaceRow {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub absent_walks: u32,
     /// The stem given, with its suffix if it got one: a slot added later uses it too.
+    #[serde(deserialize_with = "component")]
     pub stem: String,
     /// The names given, each one component of the parent's folder. Kept also while a
     /// product could not be fetched yet, so that nobody else takes the name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "components")]
     pub names: BTreeMap<Slot, String>,
     /// What is on disk.
     #[serde(default)]
@@ -227,6 +229,33 @@ impl PlaceRow {
 
     fn has_md(&self) -> bool {
         self.products.keys().any(|product| product.format() == Some(Format::Md))
+    }
+}
+
+/// True for a name that stands in its folder and nowhere else.
+pub fn is_component(name: &str) -> bool {
+    !name.contains('/') && RelPath::new(name).is_ok()
+}
+
+/// Rows come back from disk, where they may have been damaged or made up: a name that
+/// leaves its folder makes its row unreadable.
+fn checked<E: serde::de::Error>(name: String) -> Result<String, E> {
+    if is_component(&name) { Ok(name) } else { Err(E::custom(format!("{name:?} is no file name"))) }
+}
+
+fn component<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    checked(String::deserialize(from)?)
+}
+
+fn maybe_component<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    Option::deserialize(from)?.map(checked).transpose()
+}
+
+fn components<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<Slot, String>, D::Error> {
+    let names = BTreeMap::<Slot, String>::deserialize(from)?;
+    match names.values().find(|name| !is_component(name)) {
+        None => Ok(names),
+        Some(name) => Err(D::Error::custom(format!("{name:?} is no file name"))),
     }
 }
 
@@ -265,7 +294,11 @@ pub enum PlaceState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductRow {
     /// The file's name in the side folder, for a part.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "maybe_component"
+    )]
     pub part_name: Option<String>,
     /// Bytes (of a symlink: of its text).
     pub size: u64,
@@ -323,7 +356,7 @@ impl Stamp {
 
     /// Compares an edit time with what was seen, like channel with like.
     pub fn compare(&self, now: Edited) -> Moved {
-        let settled = |at: i64| at + Edited::SETTLED_AFTER_SECS <= self.seen_secs;
+        let settled = |at: i64| at.saturating_add(Edited::SETTLED_AFTER_SECS) <= self.seen_secs;
         match self.times.get(&now.channel) {
             Some(&at) if at != now.at_secs => Moved::Yes,
             Some(&at) if settled(at) => Moved::No,
@@ -432,24 +465,43 @@ impl Loc {
     }
 }
 
+/// Folders in each other that still make a path: the longest path of Linux (4,096 bytes)
+/// has no more. Ends parents that run in a circle.
+const MAX_LEVELS: u32 = 2_048;
+
 impl Recorded {
     /// The folder that holds the children of a place, or the source's own for `None`.
     ///
     /// `None` where a row on the way has no folder, which a sound manifest never has.
     pub fn folder(&self, source: &SourceName, place: Option<&PlaceToken>) -> Option<Loc> {
+        self.folder_above(source, place, MAX_LEVELS)
+    }
+
+    fn folder_above(
+        &self,
+        source: &SourceName,
+        place: Option<&PlaceToken>,
+        levels: u32,
+    ) -> Option<Loc> {
         match place {
             None => RelPath::new(source.as_str()).ok().map(Loc::Mirror),
-            Some(token) => self.slot(&PlaceKey::new(source, token), Slot::Dir),
+            Some(token) => self.slot_above(&PlaceKey::new(source, token), Slot::Dir, levels),
         }
     }
 
     /// Where a slot of a place stands. `None` where the place has no such slot.
     pub fn slot(&self, key: &PlaceKey, slot: Slot) -> Option<Loc> {
+        self.slot_above(key, slot, MAX_LEVELS)
+    }
+
+    fn slot_above(&self, key: &PlaceKey, slot: Slot, levels: u32) -> Option<Loc> {
+        let above = levels.checked_sub(1)?;
         let row = self.places.get(key)?;
         if let Some(loc) = row.elsewhere.get(&slot) {
             return Some(loc.clone());
         }
-        self.folder(&key.source, row.parent.as_ref())?.join(row.names.get(&slot)?)
+        let folder = self.folder_above(&key.source, row.parent.as_ref(), above)?;
+        folder.join(row.names.get(&slot)?)
     }
 
     /// Where a recorded product stands.
@@ -485,6 +537,23 @@ mod tests {
             assert_eq!(String::from(key), text);
         }
         assert!(ProductKey::try_from("exe".to_owned()).is_err());
+    }
+
+    #[test]
+    fn a_row_whose_names_leave_its_folder_is_refused() {
+        let row = |stem: &str, name: &str, part: &str| {
+            serde_json::from_value::<PlaceRow>(serde_json::json!({
+                "object": {"type": "sheet", "token": "s"}, "title": "T", "parent": null,
+                "created_secs": 1, "stem": stem, "names": {"csv": name},
+                "products": {"csv/a": {"part_name": part, "size": 1, "mtime_secs": 1,
+                    "blake3": "0".repeat(64), "stamp": {}}}}))
+        };
+        row("T", "T.sheets", "a.csv").unwrap();
+        for bad in ["", ".", "..", "a/b", "../a", "/etc", "a\\b", "a\0b", "a/"] {
+            assert!(row(bad, "T.sheets", "a.csv").is_err(), "{bad:?}");
+            assert!(row("T", bad, "a.csv").is_err(), "{bad:?}");
+            assert!(row("T", "T.sheets", bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

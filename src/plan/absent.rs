@@ -296,7 +296,7 @@ impl Walk<'_, '_> {
             return Fate::Unknown;
         }
         if let PlaceState::Hidden { asked_secs } = row.state {
-            let recent = self.inputs.now_secs - asked_secs < ASK_AGAIN_SECS;
+            let recent = self.inputs.now_secs.saturating_sub(asked_secs) < ASK_AGAIN_SECS;
             if recent && !self.inputs.options.retry_failed {
                 return Fate::Hidden { asked: false };
             }
@@ -353,7 +353,7 @@ fn keep_gone(row: &PlaceRow, fate: Fate) -> Fate {
 
 /// Counted no further than the rules ask, so that an unchanged run writes no row.
 fn walks_after(row: &PlaceRow) -> u32 {
-    (row.absent_walks + 1).min(WALKS_TO_LEAVE)
+    row.absent_walks.saturating_add(1).min(WALKS_TO_LEAVE)
 }
 
 /// Source + cleaned titles of a recorded place, what globs match.

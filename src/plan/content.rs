@@ -8,7 +8,7 @@ use crate::model::recorded::{Loc, Moved, Outcome, PlaceRow, ProductKey, ProductR
 use crate::model::{Edited, Format, ObjType, Object, PlaceKey};
 
 /// mtimes this close are equal: FAT keeps 2 s, and copies round.
-pub(super) const MTIME_TOLERANCE_SECS: i64 = 2;
+pub(super) const MTIME_TOLERANCE_SECS: u64 = 2;
 
 /// What is on disk for a recorded product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) fn on_disk(inputs: &Inputs<'_>, key: &PlaceKey, product: &ProductKey)
     match entry {
         LocalEntry::Link(text) if row.link.as_ref() == Some(text) => OnDisk::Intact,
         LocalEntry::File { size, mtime_secs } if row.link.is_none() && *size == row.size => {
-            let timely = (mtime_secs - row.mtime_secs).abs() <= MTIME_TOLERANCE_SECS;
+            let timely = mtime_secs.abs_diff(row.mtime_secs) <= MTIME_TOLERANCE_SECS;
             let right = inputs.local.hashes.get(&at) == Some(&row.blake3);
             match (timely, right) {
                 (true, _) if !row.doubtful => OnDisk::Intact,
@@ -100,7 +100,7 @@ pub(super) fn need(
     }
     if format == Format::Comments
         && let Some(every) = inputs.rules.comments_every_secs
-        && inputs.now_secs - first.stamp.seen_secs >= every
+        && inputs.now_secs.saturating_sub(first.stamp.seen_secs) >= every
     {
         return Need::Update("read again from time to time");
     }
@@ -206,14 +206,22 @@ fn ask_again(
     let retry = inputs.options.retry_failed;
     match outcome.why {
         Why::Failed => true,
-        Why::Forbidden => changed || retry || inputs.now_secs - outcome.at_secs >= ASK_AGAIN_SECS,
+        Why::Forbidden => {
+            changed || retry || inputs.now_secs.saturating_sub(outcome.at_secs) >= ASK_AGAIN_SECS
+        }
         Why::Refused | Why::FellBack => changed || retry,
         Why::Unsupported => changed,
         Why::TooLarge => changed || outcome.limit != inputs.rules.max_size,
         Why::Blocked => {
             let at = inputs.recorded.slot(key, format.slot());
             let still_there = at.is_some_and(|at| inputs.local.entries.contains_key(&at));
-            retry || inputs.options.adopt || !still_there
+            // Or what stood in the way is gone, and our own earlier copy is back.
+            let ours = inputs.recorded.places.get(key).is_some_and(|row| {
+                let mut own = row.products.keys().filter(|own| own.slot == format.slot());
+                let intact = |own| on_disk(inputs, key, own) == OnDisk::Intact;
+                own.clone().next().is_some() && own.all(intact)
+            });
+            retry || inputs.options.adopt || !still_there || ours
         }
     }
 }

@@ -32,7 +32,7 @@ pub fn needs_hash(recorded: &Recorded, local: &LocalState) -> Vec<Loc> {
             if let Some(LocalEntry::File { size, mtime_secs }) = local.entries.get(&at)
                 && known.link.is_none()
                 && *size == known.size
-                && (known.doubtful || (mtime_secs - known.mtime_secs).abs() > MTIME_TOLERANCE_SECS)
+                && (known.doubtful || mtime_secs.abs_diff(known.mtime_secs) > MTIME_TOLERANCE_SECS)
             {
                 wanted.push(at);
             }

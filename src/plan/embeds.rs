@@ -68,5 +68,5 @@ fn is_due(inputs: &Inputs<'_>, embed: &Embed) -> bool {
     let markdown = &inputs.rules.markdown;
     let every =
         if is_board(embed) { markdown.boards_every_secs } else { markdown.embeds_every_secs };
-    inputs.now_secs - embed.checked_secs >= every
+    inputs.now_secs.saturating_sub(embed.checked_secs) >= every
 }

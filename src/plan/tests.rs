@@ -1,5 +1,6 @@
 //! Stories of the pure plan, against a world in memory that carries plans out perfectly.
 
+mod hostile;
 mod pages;
 
 use std::collections::BTreeMap;

@@ -1,11 +1,12 @@
 //! `index.jsonl`: the manifest as text, for whoever wants to read it while a run holds
 //! the manifest (or has lost it). A header line, then a line a place, sorted by key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::Account;
@@ -13,7 +14,7 @@ use crate::model::recorded::{Loc, PlaceRow, ProductKey, Recorded, Slot, SourceRo
 use crate::model::{PlaceKey, PlaceToken, RelPath, SourceName};
 
 use super::StoreError;
-use super::schema::WRITTEN_BY;
+use super::schema::{WRITTEN_BY, is_source};
 
 /// The index's file in the state folder.
 pub const INDEX_FILE: &str = "index.jsonl";
@@ -48,6 +49,7 @@ pub struct IndexHeader {
     /// Lines that follow; fewer means that the file was cut short.
     pub places: u64,
     /// The rows of the sources.
+    #[serde(deserialize_with = "sources")]
     pub sources: BTreeMap<SourceName, SourceRow>,
 }
 
@@ -64,11 +66,28 @@ struct LineOut<'a> {
 /// A place's line, as read. The paths follow from the rows, where all of these are there.
 #[derive(Deserialize)]
 struct LineIn {
+    #[serde(deserialize_with = "source")]
     source: SourceName,
     token: PlaceToken,
     #[serde(default)]
     paths: BTreeMap<String, String>,
     row: PlaceRow,
+}
+
+fn source<'de, D: Deserializer<'de>>(from: D) -> Result<SourceName, D::Error> {
+    let name = SourceName::deserialize(from)?;
+    if is_source(name.as_str()) { Ok(name) } else { Err(D::Error::custom("no name of a source")) }
+}
+
+fn sources<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<SourceName, SourceRow>, D::Error> {
+    let rows = BTreeMap::<SourceName, SourceRow>::deserialize(from)?;
+    if rows.keys().all(|name| is_source(name.as_str())) {
+        Ok(rows)
+    } else {
+        Err(D::Error::custom("no name of a source"))
+    }
 }
 
 /// Writes `index.jsonl` in the state folder, atomically and durably.
@@ -82,24 +101,34 @@ pub fn write_index(state: &Path, recorded: &Recorded, meta: &IndexMeta) -> Resul
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         let file = builder.tempfile_in(super::temp_folder(state))?;
         let mut out = BufWriter::with_capacity(1 << 18, file);
-        let header = IndexHeader {
-            index_version: INDEX_VERSION,
-            written_by: WRITTEN_BY.to_owned(),
-            meta: meta.clone(),
-            places: recorded.places.len() as u64,
-            sources: recorded.sources.clone(),
-        };
-        line(&mut out, &header)?;
-        for (key, row) in &recorded.places {
-            let paths = paths(recorded, key, row);
-            line(&mut out, &LineOut { source: &key.source, token: &key.token, paths, row })?;
-        }
+        write_index_to(&mut out, recorded, meta)?;
         let file = out.into_inner()?;
         file.as_file().sync_all()?;
         file.persist(&path)?;
         super::sync_folder(state)
     };
     written().map_err(|error| StoreError::io("write", &path, error))
+}
+
+/// Writes the lines of an index.
+pub fn write_index_to(
+    mut out: impl Write,
+    recorded: &Recorded,
+    meta: &IndexMeta,
+) -> io::Result<()> {
+    let header = IndexHeader {
+        index_version: INDEX_VERSION,
+        written_by: WRITTEN_BY.to_owned(),
+        meta: meta.clone(),
+        places: recorded.places.len() as u64,
+        sources: recorded.sources.clone(),
+    };
+    line(&mut out, &header)?;
+    for (key, row) in &recorded.places {
+        let paths = paths(recorded, key, row);
+        line(&mut out, &LineOut { source: &key.source, token: &key.token, paths, row })?;
+    }
+    Ok(())
 }
 
 /// Reads the index; `None`: there is none.
@@ -192,6 +221,7 @@ pub fn salvage_index(state: &Path) -> Result<Option<Salvaged>, StoreError> {
             Err(_) => salvaged.lost += 1,
         }
     }
+    salvaged.lost += drop_circles(&mut salvaged.recorded);
     let read = salvaged.recorded.places.len() as u64;
     if let Some(header) = &salvaged.header {
         salvaged.recorded.sources.clone_from(&header.sources);
@@ -205,10 +235,35 @@ pub fn salvage_index(state: &Path) -> Result<Option<Salvaged>, StoreError> {
     Ok(Some(salvaged))
 }
 
+/// Drops rows whose folders lie in each other: they stand nowhere. Returns how many.
+fn drop_circles(recorded: &mut Recorded) -> u64 {
+    let mut sound: BTreeSet<PlaceKey> = BTreeSet::new();
+    let mut circles = BTreeSet::new();
+    for key in recorded.places.keys() {
+        let (mut way, mut on_it) = (Vec::new(), BTreeSet::new());
+        let mut at = Some(key.clone());
+        while let Some(key) = at.take_if(|key| !sound.contains(key) && !circles.contains(key)) {
+            if !on_it.insert(key.clone()) {
+                // Only the circle itself; what hangs below it has lost its folder.
+                let from = way.iter().position(|one| *one == key).unwrap_or_default();
+                circles.extend(way.drain(from..));
+                break;
+            }
+            let parent = recorded.places.get(&key).and_then(|row| row.parent.as_ref());
+            at = parent.map(|parent| PlaceKey::new(&key.source, parent));
+            way.push(key);
+        }
+        sound.extend(way);
+    }
+    recorded.places.retain(|key, _| !circles.contains(key));
+    circles.len() as u64
+}
+
 /// Says of what stood in a folder whose line is lost where its own line saw it.
 fn anchor(recorded: &mut Recorded, paths: &BTreeMap<PlaceKey, BTreeMap<String, String>>) {
     let mut found = Vec::new();
     for (key, paths) in paths {
+        let Some(row) = recorded.places.get(key) else { continue };
         for (product, path) in paths {
             let (Ok(product), Ok(path)) =
                 (ProductKey::try_from(product.clone()), RelPath::new(path.clone()))
@@ -221,7 +276,7 @@ fn anchor(recorded: &mut Recorded, paths: &BTreeMap<PlaceKey, BTreeMap<String, S
             let lost = |parent: &PlaceToken| {
                 !recorded.places.contains_key(&PlaceKey::new(&key.source, parent))
             };
-            if recorded.places[key].parent.as_ref().is_some_and(lost)
+            if row.parent.as_ref().is_some_and(lost)
                 && let Some(at) = at
             {
                 found.push((key.clone(), product.slot, Loc::Mirror(at)));

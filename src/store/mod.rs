@@ -30,6 +30,7 @@ pub use changes::apply_changes;
 pub use error::StoreError;
 pub use index::{
     INDEX_FILE, IndexHeader, IndexMeta, Salvaged, read_index, salvage_index, write_index,
+    write_index_to,
 };
 pub use lock::{RunLock, lock};
 

@@ -7,6 +7,7 @@
 use redb::{TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
 
+use crate::model::recorded::is_component;
 use crate::model::{PlaceKey, PlaceToken, SourceName};
 
 /// The manifest's file in the state folder.
@@ -47,7 +48,13 @@ pub(super) fn key_text(key: &PlaceKey) -> String {
 /// And back.
 pub(super) fn parse_key(text: &str) -> Option<PlaceKey> {
     let (source, token) = text.split_once('\0')?;
+    is_source(source).then_some(())?;
     Some(PlaceKey::new(&SourceName::new(source), &PlaceToken::new(token)))
+}
+
+/// True for what may be a source's name, which is also its folder in the copy.
+pub(super) fn is_source(name: &str) -> bool {
+    is_component(name) && !name.starts_with('.')
 }
 
 /// The keys of all places of a source: from the first text to before the second.

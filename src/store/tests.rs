@@ -1,5 +1,7 @@
 //! Stories of the manifest.
 
+mod hostile;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;

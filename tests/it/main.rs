@@ -12,6 +12,8 @@ mod doctor;
 mod exports;
 mod formats;
 mod gone;
+#[cfg(unix)]
+mod hostile;
 mod identity;
 mod login;
 mod login_state;

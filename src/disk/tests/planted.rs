@@ -109,6 +109,108 @@ fn a_state_folder_on_another_file_system_is_refused() {
     assert!(error.to_string().contains("mirror.state"), "{error}");
 }
 
+/// The parts of the state folder, swapped for symlinks after they were opened: what is
+/// written goes where they were, or nowhere.
+#[cfg(unix)]
+#[test]
+fn a_state_folder_that_turns_into_a_symlink_leads_nowhere() {
+    use std::os::unix::fs::symlink;
+    for swapped in ["", "staging", "staging/partial", "trash", "runs", "pages"] {
+        let place = Place::new();
+        let disk = &place.disk;
+        place.put("drive/a", b"a");
+        place.put("drive/b", b"b");
+        disk.write_state_file("pages/0", b"kept").unwrap();
+        let at_hand = place.path(format!("{RESERVED}/{swapped}").trim_end_matches('/'));
+        let aside = place.temp.path().join("aside");
+        fs::rename(&at_hand, &aside).unwrap();
+        symlink(place.temp.path().join("outside"), &at_hand).unwrap();
+
+        // Each may fail or not; none may follow.
+        let _ = disk.stage().and_then(|mut staged| {
+            staged.write(b"x")?;
+            let sealed = staged.seal()?;
+            disk.dress(&sealed, 1)?;
+            disk.publish(&sealed, &rel("drive/x"))
+        });
+        let _ = disk.stage_partial("boxA", &validators()).and_then(|mut staged| {
+            staged.write(b"x")?;
+            staged.drop_or_keep(true)
+        });
+        let _ = disk.resume("precious");
+        let _ = disk.stage_copy(&at("drive/b"));
+        let _ = disk.trash_place("run", &rel("drive/a"));
+        let _ = disk.trash(&at("drive/a"), "run/a");
+        let _ = disk.rename(&at("drive/b"), &parked("b"));
+        let _ = disk.write_state_file("pages/1", b"kept");
+        let _ = disk.write_state_file("index.jsonl", b"{}");
+        let _ = disk.remove_state_file("precious");
+        let _ = disk.remove_state_file("pages/precious");
+        let _ = disk.run_log("run").and_then(|mut log| {
+            log.line("x")?;
+            log.sync()
+        });
+        let _ = disk.trim_run_logs(0);
+        let _ = disk.empty_trash(i64::MAX, 0);
+        let _ = disk.sweep_staging(i64::MAX, 0);
+        let marker = disk.write_marker(b"{}");
+        assert_eq!(marker.is_err(), swapped.is_empty(), "{swapped:?}: {marker:?}");
+        assert!(disk.read_state_file("precious").unwrap_or_default().is_none(), "{swapped:?}");
+        place.outside_is_untouched();
+    }
+}
+
+/// The same while it goes on: the state folder's parts come and go as files are staged,
+/// published, trashed and logged.
+#[cfg(unix)]
+#[test]
+fn state_folders_swapped_all_the_time_lead_nowhere() {
+    for swapped in ["staging", "trash", "runs", "pages"] {
+        let place = Place::new();
+        let (real, aside) = (place.state(swapped), place.temp.path().join("aside"));
+        let outside = place.temp.path().join("outside");
+        place.disk.write_state_file("pages/0", b"kept").unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    fs::rename(&real, &aside).unwrap();
+                    // Somebody may have made it anew meanwhile.
+                    let planted = std::os::unix::fs::symlink(&outside, &real);
+                    std::thread::yield_now();
+                    if planted.is_ok() {
+                        fs::remove_file(&real).unwrap();
+                    } else {
+                        fs::remove_dir_all(&real).unwrap();
+                    }
+                    if fs::rename(&aside, &real).is_err() {
+                        fs::remove_dir_all(&real).unwrap();
+                        fs::rename(&aside, &real).unwrap();
+                    }
+                    std::thread::yield_now();
+                }
+            });
+            let disk = &place.disk;
+            for round in 0..60 {
+                let to = rel(&format!("drive/x{round}"));
+                let _ = disk.make_folder(&rel("drive"));
+                let _ = disk.stage().and_then(|mut staged| {
+                    staged.write(b"x")?;
+                    disk.publish(&staged.seal()?, &to)
+                });
+                let _ = disk.trash(&Loc::Mirror(to), &format!("run/x{round}"));
+                let _ = disk.write_state_file(&format!("pages/{round}"), b"kept");
+                let _ = disk.remove_state_file("pages/precious");
+                let _ = disk.run_log("run").and_then(|mut log| log.sync());
+                let _ = disk.sweep_staging(i64::MAX, 0);
+                let _ = disk.empty_trash(i64::MAX, 0);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        place.outside_is_untouched();
+    }
+}
+
 /// Somebody swaps a folder for a symlink and back while files are published into it:
 /// some calls fail, none writes outside.
 #[cfg(unix)]

@@ -23,6 +23,10 @@ const HOURS_EAST: i8 = 8;
 /// The shape of what is kept; another one cannot be read.
 const VERSION: u32 = 1;
 
+/// What is kept of a page is never longer: a few bytes can say that they are terabytes.
+/// Larger than what a reply of the service may hold, several times over.
+const MAX_BYTES: u64 = 512 << 20;
+
 /// See the module's text.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Kept {
@@ -81,6 +85,9 @@ pub enum KeptError {
     /// Of a newer program.
     #[error("it is of version {0}")]
     Version(u32),
+    /// Damaged, so that it grows without end.
+    #[error("it is longer than any page")]
+    TooLong,
 }
 
 impl Kept {
@@ -98,8 +105,15 @@ impl Kept {
 
     /// And back.
     pub fn decode(bytes: &[u8]) -> Result<Self, KeptError> {
+        Self::decode_within(bytes, MAX_BYTES)
+    }
+
+    fn decode_within(bytes: &[u8], most: u64) -> Result<Self, KeptError> {
         let mut text = Vec::new();
-        DeflateDecoder::new(bytes).read_to_end(&mut text)?;
+        let read = DeflateDecoder::new(bytes).take(most + 1).read_to_end(&mut text)?;
+        if read as u64 > most {
+            return Err(KeptError::TooLong);
+        }
         let kept: Self = serde_json::from_slice(&text)?;
         if kept.version == VERSION { Ok(kept) } else { Err(KeptError::Version(kept.version)) }
     }
@@ -178,5 +192,86 @@ impl Kept {
             colors: around.colors,
             time_zone: TimeZone::fixed(offset(HOURS_EAST)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Whatever stands in the file of a kept page: it is read whole or refused.
+    fn no_panic_on_kept(bytes: &[u8]) {
+        if let Ok(kept) = Kept::decode_within(bytes, 1 << 20) {
+            assert_eq!(kept.version, VERSION);
+            assert_eq!(Kept::decode(&kept.encode()).expect("it was written whole"), kept);
+            let rendered = kept.render(&Around::default());
+            assert!(rendered.markdown.ends_with('\n'));
+        }
+    }
+
+    fn deflated(text: &[u8]) -> Vec<u8> {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn sample() -> Kept {
+        let mut kept = Kept::new("doxA");
+        kept.blocks = vec![
+            json!({"block_id": "doxA", "block_type": 1, "page": {}, "children": ["i", "t"]}),
+            json!({"block_id": "i", "block_type": 27, "image": {"token": "boxI"}}),
+            json!({"block_id": "t", "block_type": 2, "text": {"elements": [
+                {"text_run": {"content": "words"}}]}}),
+        ];
+        kept.media.insert("boxI".to_owned(), Found::Here("../../i.png".to_owned()));
+        kept.people.insert("ou_a".to_owned(), "Ann".to_owned());
+        kept
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_kept_and_damaged_is_refused_or_read(
+            at in any::<prop::sample::Index>(), byte in any::<u8>(), how in 0..6_u8,
+        ) {
+            let mut text = serde_json::to_vec(&sample()).unwrap();
+            let mut packed = sample().encode();
+            let (n, m) = (at.index(text.len()), at.index(packed.len()));
+            match how {
+                0 => text.truncate(n),
+                1 => text[n] = byte,
+                2 => text.insert(n, byte),
+                3 => packed.truncate(m),
+                4 => packed[m] = byte,
+                _ => packed.insert(m, byte),
+            }
+            no_panic_on_kept(&packed);
+            no_panic_on_kept(&deflated(&text));
+        }
+
+        #[test]
+        fn any_bytes_are_no_kept_page(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            no_panic_on_kept(&bytes);
+            no_panic_on_kept(&deflated(&bytes));
+        }
+    }
+
+    #[test]
+    fn a_few_bytes_do_not_become_gigabytes() {
+        let bomb = deflated(&vec![b' '; 64 << 20]);
+        assert!(bomb.len() < 1 << 20);
+        assert!(matches!(Kept::decode_within(&bomb, 1 << 20), Err(KeptError::TooLong)));
+        let fits = sample().encode();
+        let length = serde_json::to_vec(&sample()).unwrap().len() as u64;
+        assert!(matches!(Kept::decode_within(&fits, length - 1), Err(KeptError::TooLong)));
+        assert_eq!(Kept::decode_within(&fits, length).unwrap(), sample());
+    }
+
+    #[test]
+    fn a_page_of_a_newer_program_is_left_alone() {
+        let newer = Kept { version: 2, ..sample() };
+        assert!(matches!(Kept::decode(&newer.encode()), Err(KeptError::Version(2))));
     }
 }

@@ -111,11 +111,18 @@ pub(super) fn device_code(
     };
     Ok(DeviceCode {
         device_code: code.into(),
-        user_code: text(reply, "user_code").unwrap_or_default().to_owned(),
+        // Shown on a terminal, which takes control characters for orders.
+        user_code: text(reply, "user_code").unwrap_or_default().replace(char::is_control, ""),
         verification_uri: page.to_owned(),
         expires_in: secs(lives, usual_secs),
         interval: secs(number(reply, "interval"), USUAL_INTERVAL_SECS),
     })
+}
+
+/// True for the address of a page that can be shown to a person and opened.
+pub(super) fn is_page(text: &str) -> bool {
+    let web = |url: url::Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    !text.contains(char::is_control) && url::Url::parse(text).is_ok_and(web)
 }
 
 pub(super) fn text<'r>(reply: &'r Map<String, Value>, name: &str) -> Option<&'r str> {

@@ -5,6 +5,7 @@ mod build;
 mod expected;
 mod generate;
 mod golden;
+mod hostile;
 mod measure;
 mod parsed;
 mod properties;
