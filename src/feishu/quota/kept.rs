@@ -100,7 +100,7 @@ fn leaves(begin: i64) -> i64 {
 }
 
 /// Calls of the last 24 hours to an endpoint with a daily cap.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DayUse {
     /// `METHOD /path/:pattern`.
     pub endpoint: String,
@@ -113,7 +113,7 @@ pub struct DayUse {
 }
 
 /// A class that is called less often than it may officially be.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Slowed {
     /// `METHOD /path/:pattern`.
     pub endpoint: String,

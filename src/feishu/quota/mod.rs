@@ -201,6 +201,7 @@ impl Quota {
         }
         if is_first {
             let now = self.now(at);
+            let noticed = Instant::now() + LOOK;
             let mut kept = keeper.load();
             kept.prune(now.secs());
             if let Some(since_secs) = kept.month_spent_secs {
@@ -210,7 +211,7 @@ impl Quota {
                 let mut limiter = class.limiter();
                 limiter.resume(&kept, now);
                 if part.users > 1 {
-                    limiter.begin_slowly(at + LOOK, part);
+                    limiter.begin_slowly(noticed, part);
                 }
             }
         }
