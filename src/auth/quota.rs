@@ -99,7 +99,7 @@ impl QuotaFile {
         }
     }
 
-    fn change(&self, change: &mut dyn FnMut(&mut Kept)) -> Result<Option<Kept>, AuthError> {
+    fn change(&self, change: &mut dyn FnMut(&mut Kept) -> bool) -> Result<Option<Kept>, AuthError> {
         if let Place::Mirror { held, .. } = &self.place
             && !held.load(Ordering::Acquire)
         {
@@ -117,11 +117,9 @@ impl QuotaFile {
             }
             return Ok(None);
         };
-        let before = Self::read(&path)?;
-        let mut kept = before.clone();
-        kept.version = VERSION;
-        change(&mut kept);
-        if kept != before {
+        let mut kept = Self::read(&path)?;
+        if change(&mut kept) {
+            kept.version = VERSION;
             files::replace(&path, &kept)?;
         }
         Ok(Some(kept))
@@ -148,7 +146,7 @@ impl QuotaKeeper for QuotaFile {
         path.and_then(|path| Self::read(&path).ok()).unwrap_or_default()
     }
 
-    fn exchange(&self, change: &mut dyn FnMut(&mut Kept)) -> io::Result<Kept> {
+    fn exchange(&self, change: &mut dyn FnMut(&mut Kept) -> bool) -> io::Result<Kept> {
         match self.change(change) {
             Ok(Some(kept)) => Ok(kept),
             Ok(None) => Err(io::Error::other("there is no place to keep it")),
@@ -218,7 +216,7 @@ mod tests {
     }
 
     fn spend_month(file: &QuotaFile, secs: i64) -> io::Result<Kept> {
-        file.exchange(&mut |kept| kept.month_spent_secs = Some(secs))
+        file.exchange(&mut |kept| kept.month_spent_secs.replace(secs) != Some(secs))
     }
 
     #[test]

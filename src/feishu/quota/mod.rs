@@ -254,6 +254,9 @@ impl Quota {
         let now = self.now(Instant::now());
         let mut written = Vec::new();
         let kept = keeper.exchange(&mut |kept| {
+            // What is merely old is no reason to write.
+            kept.prune(now.secs());
+            let before = kept.clone();
             match month {
                 Some(Month::Open) => kept.month_spent_secs = None,
                 Some(Month::Spent { since_secs }) => kept.month_spent_secs = Some(since_secs),
@@ -262,6 +265,7 @@ impl Quota {
             written =
                 self.classes.iter().map(|class| class.limiter().merge(kept, now, last)).collect();
             kept.prune(now.secs());
+            *kept != before
         });
         match kept {
             Ok(kept) => {

@@ -43,12 +43,12 @@ pub trait QuotaKeeper: Send + Sync + fmt::Debug {
     /// What is kept; nothing where there is none yet, or none that can be read.
     fn load(&self) -> Kept;
 
-    /// Reads, changes and replaces what is kept while nobody else does. Waits for the disk.
-    /// Returns what is kept from now on.
+    /// Reads, changes and, where `change` says that it did, replaces what is kept while
+    /// nobody else does. Waits for the disk. Returns what is kept from now on.
     ///
     /// # Errors
     /// Where it cannot be written; it is then as before.
-    fn exchange(&self, change: &mut dyn FnMut(&mut Kept)) -> io::Result<Kept>;
+    fn exchange(&self, change: &mut dyn FnMut(&mut Kept) -> bool) -> io::Result<Kept>;
 }
 
 /// How many share the quota, as far as this process goes by.
