@@ -417,6 +417,16 @@ pub(super) fn lock_shared(path: &Path) -> Result<FileLock, AuthError> {
     lock_as(path, File::lock_shared)
 }
 
+/// Takes the lock if nobody has it; `None` where somebody does.
+pub(super) fn try_lock(path: &Path) -> Result<Option<FileLock>, AuthError> {
+    let file = create(path, false).map_err(fault("lock", path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(FileLock(file)).filter(|lock| is_at(&lock.0, path))),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(fault("lock", path)(error)),
+    }
+}
+
 fn lock_as(path: &Path, wait: fn(&File) -> io::Result<()>) -> Result<FileLock, AuthError> {
     loop {
         let file = create(path, false).map_err(fault("lock", path))?;

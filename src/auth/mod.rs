@@ -15,6 +15,9 @@
 //! | `profiles/<name>/users/<open_id>.json` | one user's tokens |
 //! | `profiles/<name>/users/<open_id>.lock` | held by one process while it changes or renews them |
 //! | `profiles/<name>/device/<hash>.json` | a device flow's first step |
+//! | `profiles/<name>/quota.json` | how much of the app's quota is used, and what was learned about it |
+//! | `profiles/.<id>.quota.lock` | held while `quota.json` is changed |
+//! | `profiles/.<id>.user-<n>.lock` | held by a process that calls with the profile |
 //! | `profiles/.lock` | held while a profile or the choice of one is changed; never during a call |
 //! | `profiles/.<id>.lock` | held together while logins change, alone while the folder moves or goes |
 //! | `profiles/.removed-…` | a profile being removed |
@@ -36,6 +39,7 @@ pub mod loopback;
 pub mod page;
 pub mod pkce;
 pub mod profiles;
+pub mod quota;
 pub mod renew;
 pub mod scopes;
 #[cfg(test)]

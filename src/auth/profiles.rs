@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::active::Chosen;
 use super::files::{self, FileLock, Repaired, fault};
 use super::users::{USERS, login_files};
-use super::{AuthError, pkce};
+use super::{AuthError, pkce, quota};
 use crate::config::values;
 use crate::feishu::oauth::AppKey;
 use crate::model::account::Domain;
@@ -284,6 +284,9 @@ impl Profiles {
         if let Some(gate) = &gate {
             files::remove(gate)?;
         }
+        if let Some(id) = &id {
+            quota::forget(self, id)?;
+        }
         drop((all, alone));
         discard(&hidden).map_err(fault("remove", &hidden))?;
         files::sync_folder(&self.root())
@@ -309,8 +312,13 @@ impl Profiles {
     /// Keeps a profile's folder in its place. Outside of it, since a folder with an open
     /// file in it cannot be renamed everywhere.
     pub(super) fn gate(&self, id: &str) -> PathBuf {
+        self.beside(id, "lock")
+    }
+
+    /// A file of a profile that lies beside its folder.
+    pub(super) fn beside(&self, id: &str, name: &str) -> PathBuf {
         let id = blake3::hash(id.as_bytes()).to_hex();
-        self.root().join(format!(".{}.lock", &id[..32]))
+        self.root().join(format!(".{}.{name}", &id[..32]))
     }
 }
 

@@ -13,6 +13,7 @@ use super::exit::{FAILED, LOGIN, Problem, USAGE};
 use crate::auth::AuthError;
 use crate::auth::logins::Login;
 use crate::auth::profiles::{DEFAULT, Profile, Profiles};
+use crate::auth::quota::QuotaFile;
 use crate::auth::renew::StoredLogin;
 use crate::config::{self, Config, ConfigError, Identity, Limits, values};
 use crate::feishu::network::Network;
@@ -280,6 +281,9 @@ impl Found {
 }
 
 /// A client for an account. Limits come from the config, else its defaults.
+///
+/// It takes the whole quota for its own: a login or a check makes a handful of calls, and
+/// no run at work should slow down for them.
 pub fn client(
     session: &Session,
     config: Option<&Config>,
@@ -287,6 +291,52 @@ pub fn client(
     credentials: Credentials,
     max_calls: Option<u64>,
 ) -> Client {
+    let (settings, http) = parts(session, config, domain, credentials, max_calls);
+    Client::new(settings, http, session.clock.clone())
+}
+
+/// A client for calls by the thousand: it shares the quota with other processes of the app,
+/// and what it learns is kept for the next run. `mirror`: the one that the calls are for.
+pub fn sharing_client(
+    session: &Session,
+    config: Option<&Config>,
+    account: &Account,
+    mirror: Option<&Config>,
+    max_calls: Option<u64>,
+) -> Client {
+    let credentials = account.credentials.clone();
+    let (settings, http) = parts(session, config, &account.domain, credentials, max_calls);
+    let clock = session.clock.clone();
+    let Some(kept) = quota_file(session, account, mirror) else {
+        return Client::new(settings, http, clock);
+    };
+    let client = Client::sharing(settings, http, clock, Arc::new(kept));
+    session.keep_quota(client.clone());
+    client
+}
+
+/// Where the use of the quota is kept: in the profile that the credentials come from, so
+/// that all who use it know of each other; else in the mirror.
+pub fn quota_file(
+    session: &Session,
+    account: &Account,
+    mirror: Option<&Config>,
+) -> Option<QuotaFile> {
+    match (&account.credentials, &account.profile) {
+        (Credentials::App { .. } | Credentials::Login(_), Some(profile)) => {
+            Some(QuotaFile::of_profile(profile))
+        }
+        _ => mirror.map(|mirror| QuotaFile::of_mirror(&mirror.state, session.mirror_held.clone())),
+    }
+}
+
+fn parts(
+    session: &Session,
+    config: Option<&Config>,
+    domain: &Domain,
+    credentials: Credentials,
+    max_calls: Option<u64>,
+) -> (Settings, Arc<dyn HttpSend>) {
     let default = Limits::default();
     let limits = config.map_or(&default, |config| &config.limits);
     let settings = Settings {
@@ -303,7 +353,7 @@ pub fn client(
         Some(http) => http.clone(),
         None => Arc::new(Network::new()),
     };
-    Client::new(settings, http, session.clock.clone())
+    (settings, http)
 }
 
 /// True where the environment holds a user's token.

@@ -28,8 +28,7 @@ pub async fn run(session: &Session, args: &Api) -> Result<u8, Problem> {
     let account = whose::resolve(session, config.as_ref(), args.whose)?;
     let call = wanted.call(&account.domain)?;
     let other = other(session, config.as_ref(), &account);
-    let client =
-        account::client(session, config.as_ref(), &account.domain, account.credentials, None);
+    let client = account::sharing_client(session, config.as_ref(), &account, None, None);
     let run = Run { session, target: Target::of(session, args), client, call, other };
     tokio::select! {
         biased;

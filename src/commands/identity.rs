@@ -64,9 +64,8 @@ pub async fn identify(
     if !account.is_user() {
         needs_no_user(sources, config.identity == Identity::App || decided.is_some())?;
     }
-    let credentials = account.credentials.clone();
     let client =
-        account::client(session, Some(config), &account.domain, credentials, flags.max_calls);
+        account::sharing_client(session, Some(config), &account, Some(config), flags.max_calls);
     let as_user = account.is_user();
     let known = describe(&account, before.as_ref());
     compare(decided, known.as_ref())?;

@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
@@ -42,7 +43,7 @@ use crate::cli::{self, Cli, Command, Global};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::disk::Faults;
-use crate::feishu::HttpSend;
+use crate::feishu::{Client, HttpSend};
 use crate::ui::Ui;
 pub use exit::Problem;
 
@@ -90,8 +91,12 @@ pub(crate) struct Session {
     pub err_is_terminal: bool,
     pub global: Global,
     pub ui: Ui,
+    /// This command holds the mirror's lock, or did to its end.
+    pub mirror_held: Arc<AtomicBool>,
     /// Logins in use.
     logins: Arc<Mutex<Vec<Arc<StoredLogin>>>>,
+    /// Clients whose use of the quota is kept.
+    clients: Arc<Mutex<Vec<Client>>>,
 }
 
 impl Session {
@@ -100,12 +105,21 @@ impl Session {
         self.logins.lock().expect("nobody panics while holding it").push(login);
     }
 
+    /// Remembers a client whose use of the quota is to be kept.
+    pub fn keep_quota(&self, client: Client) {
+        self.clients.lock().expect("as above").push(client);
+    }
+
     /// Waits for renewals under way: ended between the service's reply and its way to the
-    /// disk, a login would be lost.
+    /// disk, a login would be lost. Then keeps what was learned about the quota.
     async fn settle(&self) {
         let logins = std::mem::take(&mut *self.logins.lock().expect("as above"));
         for login in logins {
             login.settle().await;
+        }
+        let clients = std::mem::take(&mut *self.clients.lock().expect("as above"));
+        for client in clients {
+            client.keep_quota().await;
         }
     }
 
@@ -137,7 +151,9 @@ pub(crate) async fn run(args: Vec<OsString>, mut host: Host) -> u8 {
         err_is_terminal: host.err_is_terminal,
         global: cli.global.clone(),
         ui: ui.clone(),
+        mirror_held: Arc::default(),
         logins: Arc::default(),
+        clients: Arc::default(),
     };
     let code = match dispatch(cli, &session).await {
         Ok(code) => code,

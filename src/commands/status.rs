@@ -8,11 +8,13 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::account::Account;
 use super::exit::{self, Problem};
-use super::{Session, home, identity, ls, manifest};
+use super::{Session, account, home, identity, ls, manifest};
 use crate::auth::logins::{Health, Login};
 use crate::config::Config;
 use crate::disk::{Disk, Faults};
+use crate::feishu::{DayUse, Kept, QuotaKeeper, Slowed};
 use crate::model::ObjType;
 use crate::model::recorded::{PlaceState, Recorded};
 use crate::ui::Tone;
@@ -38,6 +40,7 @@ pub fn run(session: &Session) -> Result<u8, Problem> {
 
 struct Status {
     next: NextRun,
+    budget: Budget,
     /// A run holds the mirror right now.
     at_work: bool,
     last: Option<LastRun>,
@@ -67,9 +70,62 @@ struct NextRun {
     hint: Option<String>,
 }
 
+/// What is used of the quota, and what is left of it.
+#[derive(Serialize)]
+struct Budget {
+    /// Of a run; `None`: any number.
+    max_calls: Option<u64>,
+    downloads: Vec<DayUse>,
+    slowed: Vec<Slowed>,
+    /// When the service last said that the month's calls are used up, seconds since 1970.
+    month_spent_secs: Option<i64>,
+}
+
+impl Budget {
+    fn of(session: &Session, config: &Config, account: Option<&Account>) -> Self {
+        let file = account.and_then(|it| account::quota_file(session, it, Some(config)));
+        let mut kept = file.map_or_else(Kept::default, |file| file.load());
+        kept.prune(session.clock.now_secs());
+        Self {
+            max_calls: Some(config.limits.max_calls).filter(|most| *most != 0),
+            downloads: kept.day_use(config.limits.quota_share),
+            slowed: kept.slowed(),
+            month_spent_secs: kept.month_spent_secs,
+        }
+    }
+
+    /// Rows of the table; none where there is nothing to say.
+    fn rows(&self) -> Vec<(&'static str, String)> {
+        let downloads = self.downloads.iter().map(|day| {
+            let what = match day.endpoint.as_str() {
+                it if it.contains("/files/") => "file downloads",
+                it if it.contains("batch_get") => "links to media",
+                _ => "media downloads",
+            };
+            let again = day.again_secs.map(|at| format!(", more from {}", minute(at)));
+            let (calls, cap) = (count(day.calls), count(day.cap));
+            format!("{calls} of {cap} {what} in 24 h{}", again.unwrap_or_default())
+        });
+        let slowed = self.slowed.iter().map(|class| {
+            let percent = (class.rate * 100.0).round();
+            format!("{} is called at {percent} % of its rate: it was throttled", class.endpoint)
+        });
+        let lines = downloads.chain(slowed).enumerate();
+        lines.map(|(at, line)| (if at == 0 { "quota" } else { "" }, line)).collect()
+    }
+
+    fn warning(&self) -> Option<String> {
+        let since = minute(self.month_spent_secs?);
+        Some(format!(
+            "the tenant's monthly call quota was used up on {since}; the next run makes one call \
+             to find out whether it still is"
+        ))
+    }
+}
+
 impl NextRun {
-    fn of(session: &Session, config: &Config) -> Self {
-        let account = match identity::resolve(session, config) {
+    fn of(session: &Session, account: &Result<Account, Problem>) -> Self {
+        let account = match account {
             Ok(account) => account,
             Err(problem) => {
                 return Self {
@@ -79,8 +135,8 @@ impl NextRun {
                     user: None,
                     health: None,
                     grant_ends_secs: None,
-                    warning: Some(problem.message),
-                    hint: problem.hint,
+                    warning: Some(problem.message.clone()),
+                    hint: problem.hint.clone(),
                 };
             }
         };
@@ -140,8 +196,10 @@ impl Status {
         let products = recorded.places.values().flat_map(|row| row.products.values());
         let mirrored_bytes = products.map(|product| product.size).sum();
         let trash = usage(&config.state.join("trash"));
-        let next = NextRun::of(session, config);
-        Ok(Self { next, at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
+        let account = identity::resolve(session, config);
+        let next = NextRun::of(session, &account);
+        let budget = Budget::of(session, config, account.as_ref().ok());
+        Ok(Self { next, budget, at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
     }
 
     /// Places by type, spaces left out, and by what is not live.
@@ -180,6 +238,7 @@ impl Status {
                 "started_secs": began_secs(&last.run_id),
                 "summary": last.summary,
             })),
+            "budget": self.budget,
             "types": types,
             "states": states,
             "waiting": self.waiting,
@@ -212,13 +271,19 @@ impl Status {
                             row("last run", how);
                         }
                         let calls = counted(summary.api_requests, "API call", "API calls");
+                        let most = self.budget.max_calls.map(|most| format!(" of {}", count(most)));
+                        let most = most.unwrap_or_default();
                         let took = duration_ms(summary.elapsed_ms);
-                        row("", format!("{calls}, {} received, {took}", bytes(summary.bytes)));
+                        let received = bytes(summary.bytes);
+                        row("", format!("{calls}{most}, {received} received, {took}"));
                     }
                 }
             }
         }
         row("account", self.next.text());
+        for (name, text) in self.budget.rows() {
+            row(name, text);
+        }
         let (types, states) = self.counts();
         let listed =
             |all: Vec<String>| if all.is_empty() { "nothing".to_owned() } else { all.join(", ") };
@@ -255,6 +320,9 @@ impl Status {
             for line in self.next.hint.iter().flat_map(|hint| hint.lines()) {
                 ui.note(&format!("  {}", escaped(line)));
             }
+        }
+        if let Some(warning) = self.budget.warning() {
+            ui.warn(&warning);
         }
         for entry in self.waiting.iter().take(SHOWN) {
             let message = entry.error().map_or("", |error| error.message.as_str());

@@ -5,6 +5,10 @@ use super::codes::{Kind, Meaning};
 use super::error::Identity;
 
 const LOGIN: &str = "feishu-mirror auth login";
+/// What to do about a month that is spent.
+pub(super) const MONTH_SPENT: &str = "wait for the next month, or extend the tenant's plan; what \
+    was done is kept, and until then each run makes one such call to find out, and stops";
+
 const DOCTOR: &str = "feishu-mirror doctor";
 
 /// The next step; `None` where there is none but to try again.
@@ -56,9 +60,7 @@ pub(super) fn hint(means: &Meaning, identity: Identity, scopes: &[String]) -> Op
         (Kind::Ip, _) => "add this machine's public address to the app's IP allow list in the \
             developer console under Security Settings (安全设置)"
             .to_owned(),
-        (Kind::Budget, _) => "the tenant's monthly call quota is used up: wait for the next \
-            month or extend the plan; what was done is kept"
-            .to_owned(),
+        (Kind::Budget, _) => MONTH_SPENT.to_owned(),
         (Kind::Forbidden, User | Login) => "ask its owner to share the document or folder with \
             this user, or to allow downloads and exports"
             .to_owned(),

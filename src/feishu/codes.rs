@@ -7,6 +7,10 @@ use super::error::{ApiError, Class};
 /// the only page that lists it).
 pub(super) const TOO_LARGE_FOR_ONE_REPLY: i64 = 234_037;
 
+/// The code for a tenant whose month's calls are used up (docs:
+/// api-call-guide/frequency-control).
+pub(super) const MONTH_SPENT: i64 = 99_991_403;
+
 /// What a code means for the send path and for the reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -318,7 +322,7 @@ const CODES: &[Code] = &[
     code(99_991_673, Kind::Config, "the app is not installed in this tenant", GENERIC),
     code(90_003_087, Kind::Config, "the tenant's plan does not include this", GENERIC),
     code(90_003_088, Kind::Config, "the tenant's plan does not include this", GENERIC),
-    code(99_991_403, Kind::Budget, "the monthly call quota is used up", FREQUENCY),
+    code(MONTH_SPENT, Kind::Budget, "the monthly call quota is used up", FREQUENCY),
     // No permission.
     code(600, Kind::Forbidden, "it lives in another unit of a hybrid deployment", GENERIC),
     code(90_213, Kind::Forbidden, "no permission", SHEETS2),

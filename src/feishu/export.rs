@@ -74,7 +74,7 @@ impl Client {
     /// How often the service has said that exports are created, polled or downloaded too
     /// fast.
     pub fn export_throttles(&self) -> u64 {
-        let freezes = |endpoint| self.inner.quota.class(endpoint).freezes();
+        let freezes = |endpoint| self.inner.quota.freezes(endpoint);
         [CREATE, POLL, PRODUCT].into_iter().map(freezes).sum()
     }
 }

@@ -74,6 +74,7 @@ pub use minutes::{
     Chapter, FoundMinute, Minute, MinuteArtifacts, MinuteFilter, MinuteMedia, ToDo, TranscriptForm,
     minute_token,
 };
+pub use quota::{DayUse, Kept, QuotaKeeper, Slowed};
 pub use sheets::{Render, Sheet, SheetValues};
 
 /// A reply's body as it arrives.
@@ -285,8 +286,36 @@ pub struct Client {
 impl Client {
     /// A client that sends nothing before it is asked something.
     pub fn new(settings: Settings, http: Arc<dyn HttpSend>, clock: Clock) -> Self {
-        let make = |this: &_| transport::Inner::new(settings, http, clock, Weak::clone(this));
+        Self::build(settings, http, clock, None)
+    }
+
+    /// The same for one of several processes that share a quota, or for runs that go on
+    /// where the last one ended.
+    pub fn sharing(
+        settings: Settings,
+        http: Arc<dyn HttpSend>,
+        clock: Clock,
+        keeper: Arc<dyn QuotaKeeper>,
+    ) -> Self {
+        Self::build(settings, http, clock, Some(keeper))
+    }
+
+    fn build(
+        settings: Settings,
+        http: Arc<dyn HttpSend>,
+        clock: Clock,
+        keeper: Option<Arc<dyn QuotaKeeper>>,
+    ) -> Self {
+        let make =
+            |this: &_| transport::Inner::new(settings, http, clock, keeper, Weak::clone(this));
         Self { inner: Arc::new_cyclic(make) }
+    }
+
+    /// Keeps what was learned about the quota; to be called after the last call.
+    pub async fn keep_quota(&self) {
+        let quota = Arc::clone(&self.inner.quota);
+        // It fails only where the program is ending anyway.
+        let _ = tokio::task::spawn_blocking(move || quota.exchange(true)).await;
     }
 
     /// Requests sent so far, retries and tokens included.

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -21,9 +22,10 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
 use super::call::{Call, Expect, Repeat};
+use super::codes::MONTH_SPENT;
 use super::download::Bandwidth;
 use super::error::{ApiError, Class, Fault, Identity, Refusal, tidy};
-use super::quota::{Endpoint, Quota, Turn};
+use super::quota::{Endpoint, Pass, Quota, QuotaKeeper, Turn};
 use super::reader::{Asked, Json, Reader, Reply};
 use super::reply::{self, Envelope};
 use super::retry::{History, Next, Signal};
@@ -36,7 +38,7 @@ pub(super) struct Inner {
     pub(super) settings: Settings,
     http: Arc<dyn HttpSend>,
     pub(super) clock: Clock,
-    pub(super) quota: Quota,
+    pub(super) quota: Arc<Quota>,
     slots: Arc<Semaphore>,
     sent: AtomicU64,
     pub(super) app_token: AppToken,
@@ -55,13 +57,14 @@ impl Inner {
         settings: Settings,
         http: Arc<dyn HttpSend>,
         clock: Clock,
+        keeper: Option<Arc<dyn QuotaKeeper>>,
         this: Weak<Self>,
     ) -> Self {
         Self {
             stubborn: Mutex::default(),
             registers_at_lark: AtomicBool::new(false),
             this,
-            quota: Quota::new(settings.quota_share),
+            quota: Arc::new(Quota::new(settings.quota_share, clock.clone(), keeper)),
             slots: Arc::new(Semaphore::new(settings.concurrency.clamp(1, 1024))),
             sent: AtomicU64::new(0),
             app_token: AppToken::default(),
@@ -107,6 +110,11 @@ impl Inner {
         };
         let mut history = History::new(call.patience);
         let mut refused: Option<SecretString> = None;
+        // Held to the answer, where this call finds out about the month.
+        let _pass = match if call.signed { self.quota.pass().await } else { Pass::Go } {
+            Pass::Spent => return Err(month_spent(endpoint)),
+            pass => pass,
+        };
         loop {
             let token = if call.signed { Some(self.token(refused.take()).await?) } else { None };
             let asked = Asked { endpoint, identity, hidden: call.hidden(token.as_ref()) };
@@ -118,6 +126,7 @@ impl Inner {
                     let elapsed = begun.elapsed();
                     debug!(endpoint = endpoint.name(), ?elapsed, "answered");
                     self.stubborn().remove(&endpoint);
+                    self.note_answer(call, begun);
                     return Ok(answer);
                 }
                 Err(fault) => fault,
@@ -132,15 +141,20 @@ impl Inner {
                 Next::GiveUp if history.is_throttled_out() => {
                     // The reset still holds for the calls that wait behind this one.
                     if let Signal::Throttled { reset: Some(reset) } = fault.signal {
-                        self.quota.class(endpoint).freeze(Instant::now() + reset);
+                        self.throttle(endpoint, begun, reset);
                     }
                     return Err(throttled_out(call, fault.error));
                 }
-                Next::GiveUp => return Err(self.given_up(fault, identity, call, &history)),
+                Next::GiveUp => {
+                    if code == Some(MONTH_SPENT) && call.signed {
+                        self.quota.note_month(true);
+                    }
+                    return Err(self.given_up(fault, identity, call, &history));
+                }
                 Next::RenewToken => refused = token,
                 Next::Freeze(delay) => {
                     info!(?delay, "rate limited: {}", fault.error);
-                    self.quota.class(endpoint).freeze(Instant::now() + delay);
+                    self.throttle(endpoint, begun, delay);
                 }
                 Next::Wait(delay) => {
                     history.remember(&fault.error.message);
@@ -149,6 +163,26 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// A call sent at `sent` was answered.
+    fn note_answer(&self, call: &Call<'_>, sent: Instant) {
+        let now = Instant::now();
+        self.quota.answered(call.endpoint, sent, now);
+        if call.signed {
+            self.quota.note_month(false);
+        }
+        if self.quota.is_exchange_due(now) {
+            let quota = Arc::clone(&self.quota);
+            // Nobody waits for it.
+            drop(tokio::task::spawn_blocking(move || quota.exchange(false)));
+        }
+    }
+
+    /// A call sent at `sent` was one too many.
+    fn throttle(&self, endpoint: Endpoint, sent: Instant, delay: Duration) {
+        let now = Instant::now();
+        self.quota.throttled(endpoint, sent, now, now + delay);
     }
 
     /// How often this failure may be followed by another try.
@@ -223,15 +257,14 @@ impl Inner {
     /// to the last byte, and whoever renews holds locks that other processes wait for.
     async fn admit(&self, call: &Call<'_>) -> Result<Option<OwnedSemaphorePermit>, ApiError> {
         let endpoint = call.endpoint;
-        let class = self.quota.class(endpoint);
-        let _next = class.line.lock().await;
+        let _next = self.quota.line(endpoint).await;
         loop {
             // Whoever stands in line behind the last call must not wait to hear it.
             if self.is_spent(self.requests()) {
                 return Err(self.spent(endpoint));
             }
             let now = Instant::now();
-            match class.turn(now) {
+            match self.quota.turn(endpoint, now) {
                 Turn::Now => {}
                 Turn::At(at) => {
                     sleep_until(at).await;
@@ -246,10 +279,8 @@ impl Inner {
                     sleep_until(until).await;
                     continue;
                 }
-                Turn::UsedUp => {
-                    let what = "this run has used up the day's official calls";
-                    return Err(ApiError::local(Class::Budget, endpoint.name(), what)
-                        .hint("run again tomorrow: it goes on from here"));
+                Turn::UsedUp { cap, again_secs } => {
+                    return Err(day_spent(endpoint, cap, again_secs));
                 }
             }
             let slot = if call.signed {
@@ -259,7 +290,7 @@ impl Inner {
                 None
             };
             // The class may have been frozen while this waited for a connection.
-            if class.take(Instant::now()) {
+            if self.quota.take(endpoint, Instant::now()) {
                 return Ok(slot);
             }
         }
@@ -438,6 +469,22 @@ impl Inner {
 fn broken_off(endpoint: &'static str, error: &SendError) -> Fault {
     let what = format!("the connection broke: {}", tidy(&error.message));
     Fault::passing(ApiError::local(Class::Transient, endpoint, what))
+}
+
+/// The day's calls are used up, by our own count.
+fn day_spent(endpoint: Endpoint, cap: u64, again_secs: i64) -> ApiError {
+    let at = jiff::Timestamp::from_second(again_secs).unwrap_or(jiff::Timestamp::MAX);
+    let at = at.strftime("%Y-%m-%d %H:%M UTC");
+    let what =
+        format!("not called: the {cap} downloads that this program makes in 24 hours are used up");
+    ApiError::local(Class::Budget, endpoint.name(), what)
+        .hint(format!("run again after {at}: it goes on from here"))
+}
+
+/// The service said so, and nothing changes before the month ends.
+fn month_spent(endpoint: Endpoint) -> ApiError {
+    let what = "not called: the tenant's monthly call quota is used up";
+    ApiError::local(Class::Budget, endpoint.name(), what).hint(advice::MONTH_SPENT)
 }
 
 /// A rate limit that outlasts every patience: where the day has a cap, that is it.

@@ -57,7 +57,9 @@ async fn api(tenant: &Tenant, folder: &Path, terminal: bool, words: &[&str]) -> 
     let (out, err) = (Buffer::default(), Buffer::default());
     let streams = (Box::new(out.clone()), Box::new(err.clone()));
     let session = Session {
+        mirror_held: Arc::default(),
         logins: Arc::default(),
+        clients: Arc::default(),
         vars: BTreeMap::new(),
         cwd: folder.to_owned(),
         clock: tenant.clock(),
