@@ -24,8 +24,8 @@
 //! | `active.json` | the active profile and the one before it |
 //!
 //! Locks are taken in this order: the profile's `.<id>.lock`, then the user's, or then
-//! `.lock`; nobody holds `.lock` and waits for another. Readers take none, since every
-//! file is replaced whole.
+//! `.lock`; nobody holds `.lock` and waits for another, and whoever holds the quota's waits
+//! for none. Readers take none, since every file is replaced whole.
 //!
 //! Start at [`profiles::Profiles`] and [`renew::StoredLogin`].
 

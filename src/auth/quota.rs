@@ -20,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::AuthError;
 use super::files::{self, FileLock};
@@ -35,6 +36,9 @@ const LOCK: &str = "quota.lock";
 /// Processes that are told apart. More than that share as if they were one more.
 const SEATS: usize = 16;
 
+/// So long somebody else may take to change the file, where milliseconds are usual.
+const PATIENCE_MS: u64 = 1000;
+
 /// The use of a quota, kept in a file.
 #[derive(Debug)]
 pub struct QuotaFile {
@@ -47,6 +51,15 @@ pub struct QuotaFile {
 enum Place {
     Profile { profiles: Profiles, name: String, id: String },
     Mirror { state: PathBuf, held: Arc<AtomicBool> },
+}
+
+/// Nobody else changes the file.
+enum Alone {
+    Locked {
+        _lock: FileLock,
+    },
+    /// The mirror's own lock says so.
+    Mirror,
 }
 
 impl QuotaFile {
@@ -89,14 +102,20 @@ impl QuotaFile {
         }
     }
 
-    /// Keeps others from changing the file.
-    fn lock(&self) -> Result<Option<FileLock>, AuthError> {
-        match &self.place {
-            Place::Profile { profiles, id, .. } => {
-                files::lock(&profiles.beside(id, LOCK)).map(Some)
+    /// Keeps others from changing the file; `None` where somebody does it for too long: a
+    /// process that was stopped at that moment is to hold up nobody's end.
+    fn lock(&self) -> Result<Option<Alone>, AuthError> {
+        let Place::Profile { profiles, id, .. } = &self.place else {
+            return Ok(Some(Alone::Mirror));
+        };
+        let path = profiles.beside(id, LOCK);
+        for _ in 0..PATIENCE_MS / 10 {
+            if let Some(lock) = files::try_lock(&path)? {
+                return Ok(Some(Alone::Locked { _lock: lock }));
             }
-            Place::Mirror { .. } => Ok(None),
+            std::thread::sleep(Duration::from_millis(10));
         }
+        Ok(None)
     }
 
     fn change(&self, change: &mut dyn FnMut(&mut Kept) -> bool) -> Result<Option<Kept>, AuthError> {
@@ -109,7 +128,7 @@ impl QuotaFile {
         if self.path()?.is_none() {
             return Ok(None);
         }
-        let _lock = self.lock()?;
+        let Some(_alone) = self.lock()? else { return Ok(None) };
         let Some(path) = self.path()? else {
             if let Place::Profile { profiles, id, .. } = &self.place {
                 // Removed while this waited, and its lock with it: this one is new.
@@ -149,7 +168,9 @@ impl QuotaKeeper for QuotaFile {
     fn exchange(&self, change: &mut dyn FnMut(&mut Kept) -> bool) -> io::Result<Kept> {
         match self.change(change) {
             Ok(Some(kept)) => Ok(kept),
-            Ok(None) => Err(io::Error::other("there is no place to keep it")),
+            Ok(None) => {
+                Err(io::Error::other("there is no place for it, or another process keeps it busy"))
+            }
             Err(error) => Err(io::Error::other(error)),
         }
     }
@@ -264,6 +285,19 @@ mod tests {
         drop(file);
         let left: Vec<_> = std::fs::read_dir(home.path().join("profiles")).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}: the lock of all profiles");
+    }
+
+    /// Another process stopped in the middle of it, say.
+    #[test]
+    fn nobody_waits_long_for_the_lock() {
+        let home = tempfile::tempdir().unwrap();
+        let profile = profile(home.path());
+        let file = QuotaFile::of_profile(&profile);
+        let held = files::lock(&profile.profiles.beside(&profile.id, LOCK)).unwrap();
+        assert!(spend_month(&file, 7).is_err());
+        assert_eq!(file.load(), Kept::default());
+        drop(held);
+        spend_month(&file, 7).unwrap();
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Throttling, storms and broken replies lose nothing; what is learned of the quota is kept,
 //! and shared.
 
+use std::process::Stdio;
 use std::time::Duration;
 
+use crate::support::program::{Program, Served};
 use crate::support::{Mirror, Run, SOURCES, scale, tenant};
 use feishu_mirror::sim::{Effect, Fault, Quotas, Tenant};
 use serde_json::Value;
@@ -105,6 +107,7 @@ async fn a_looping_cursor_ends_with_an_error() {
 }
 
 const DRIVE: &str = "[[source]]\nname = \"drive\"\nkind = \"drive\"\n";
+const ROOT: &str = "/drive/explorer/v2/root_folder/meta";
 const DOWNLOAD: &str = "/drive/v1/files/:file_token/download";
 
 /// A mirror that calls with a stored login.
@@ -147,7 +150,8 @@ async fn two_runs_of_one_app_never_exceed_its_quota_together() {
         sleep(Duration::from_secs(10)).await;
         two.sync().await
     });
-    (first.success(), second.success());
+    first.success();
+    second.success();
     let both = began.elapsed();
     three.sync().await.success();
     assert_eq!(tenant.rate_limited(), 0);
@@ -264,4 +268,52 @@ async fn a_spent_month_costs_one_call_a_run() {
     mirror.sync().await.success();
     assert_eq!(mirror.files().len(), 20);
     assert_eq!(budget(&mirror).await.0["month_spent_secs"], Value::Null);
+}
+
+/// Real processes: one at work is noticed by the next, which lets it notice in turn; one
+/// that was killed is in nobody's way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_counts_as_long_as_it_lives() {
+    let served = Served::start().await;
+    let tenant = served.tenant.clone();
+    tenant.root().docx("Page");
+    let program = Program::new(&served);
+    tokio::task::spawn_blocking(move || {
+        program.add_profile();
+        program.log_in(&tenant, "demo");
+        let seats = || {
+            let entries = std::fs::read_dir(program.profile("..")).unwrap();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            let mut seats: Vec<_> =
+                names.filter_map(|name| Some(name.split_once(".user-")?.1.to_owned())).collect();
+            seats.sort();
+            seats
+        };
+        let ask = || {
+            let began = std::time::Instant::now();
+            program.run(&["api", "GET", "/open-apis/authen/v1/user_info"]).success();
+            began.elapsed()
+        };
+        ask();
+        assert_eq!(seats(), [""; 0], "it is gone with its process");
+
+        for path in [ROOT, "/drive/v1/files"] {
+            tenant.fault(Fault::new("GET", path, Effect::Delay(Duration::from_secs(60))));
+        }
+        let mut sync = program.command(&["sync"]);
+        let mut sync = sync.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        while seats().is_empty() {
+            assert!(sync.try_wait().unwrap().is_none(), "it ended early");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        assert!(ask() >= Duration::from_secs(1), "nothing goes before the other one must know");
+        assert_eq!(seats(), ["0.lock"]);
+        sync.kill().unwrap();
+        sync.wait().unwrap();
+        assert_eq!(seats(), ["0.lock"], "nobody tidied up");
+        ask();
+        assert_eq!(seats(), [""; 0]);
+    })
+    .await
+    .unwrap();
 }

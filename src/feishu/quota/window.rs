@@ -552,7 +552,7 @@ mod tests {
         hours: usize,
     ) -> (Vec<usize>, Vec<usize>) {
         let (mut refused, mut answered) = (vec![0; hours], vec![0; hours]);
-        let mut window = std::collections::VecDeque::new();
+        let mut window = std::collections::VecDeque::<Instant>::new();
         let begun = world.now;
         loop {
             while !limiter.take(world.now(), ALONE) {
@@ -570,8 +570,7 @@ mod tests {
             }
             if window.len() >= limit {
                 refused[hour] += 1;
-                let wait = span - (now.at - window[0]);
-                limiter.freeze(now.at + wait.max(SECOND));
+                limiter.freeze((window[0] + span).max(now.at + SECOND));
                 limiter.rate.throttled(now.at, now.at, now.secs());
             } else {
                 answered[hour] += 1;
