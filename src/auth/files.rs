@@ -226,13 +226,19 @@ pub fn replace(path: &Path, value: &impl Serialize) -> Result<(), AuthError> {
     replace_in_steps(path, value, &mut step)
 }
 
+/// What a file of ours holds.
+pub(super) fn text(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).expect("plain data has a JSON form");
+    text.push(b'\n');
+    text
+}
+
 fn replace_in_steps(
     path: &Path,
     value: &impl Serialize,
     step: &mut dyn FnMut(&'static str),
 ) -> Result<(), AuthError> {
-    let mut text = serde_json::to_vec_pretty(value).expect("plain data has a JSON form");
-    text.push(b'\n');
+    let text = text(value);
     sweep(path);
     let mut new = New::create(path)?;
     step("created");

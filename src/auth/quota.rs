@@ -15,11 +15,11 @@
 //! Nothing here is secret, and nothing here ends a run: where the files cannot be read or
 //! written, a process goes by what it knows itself.
 
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::AuthError;
@@ -39,6 +39,32 @@ const SEATS: usize = 16;
 /// So long somebody else may take to change the file, where milliseconds are usual.
 const PATIENCE_MS: u64 = 1000;
 
+/// How a mirror's state is written, once this process holds the mirror: by name below a
+/// folder that was opened then, wherever a symlink put in its place may lead by now.
+#[derive(Clone, Default)]
+pub struct StateWriter(Arc<OnceLock<Box<WriteState>>>);
+
+/// Writes a file of a mirror's state, atomically and durably.
+type WriteState = dyn Fn(&str, &[u8]) -> io::Result<()> + Send + Sync;
+
+impl StateWriter {
+    /// From now on this process holds the mirror.
+    pub fn set(&self, write: impl Fn(&str, &[u8]) -> io::Result<()> + Send + Sync + 'static) {
+        // A command holds one mirror, once.
+        let _ = self.0.set(Box::new(write));
+    }
+
+    fn get(&self) -> Option<&WriteState> {
+        self.0.get().map(AsRef::as_ref)
+    }
+}
+
+impl fmt::Debug for StateWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StateWriter").field(&self.0.get().is_some()).finish()
+    }
+}
+
 /// The use of a quota, kept in a file.
 #[derive(Debug)]
 pub struct QuotaFile {
@@ -50,7 +76,7 @@ pub struct QuotaFile {
 #[derive(Debug)]
 enum Place {
     Profile { profiles: Profiles, name: String, id: String },
-    Mirror { state: PathBuf, held: Arc<AtomicBool> },
+    Mirror { state: PathBuf, writer: StateWriter },
 }
 
 /// Nobody else changes the file.
@@ -72,10 +98,10 @@ impl QuotaFile {
         })
     }
 
-    /// In a mirror's state. Only while `held` says that the mirror is locked, something is
+    /// In a mirror's state. Only once there is a `writer`, so the mirror is locked, something is
     /// written there.
-    pub fn of_mirror(state: &Path, held: Arc<AtomicBool>) -> Self {
-        Self::at(Place::Mirror { state: state.to_owned(), held })
+    pub fn of_mirror(state: &Path, writer: StateWriter) -> Self {
+        Self::at(Place::Mirror { state: state.to_owned(), writer })
     }
 
     fn at(place: Place) -> Self {
@@ -119,8 +145,8 @@ impl QuotaFile {
     }
 
     fn change(&self, change: &mut dyn FnMut(&mut Kept) -> bool) -> Result<Option<Kept>, AuthError> {
-        if let Place::Mirror { held, .. } = &self.place
-            && !held.load(Ordering::Acquire)
+        if let Place::Mirror { writer, .. } = &self.place
+            && writer.get().is_none()
         {
             return Ok(None);
         }
@@ -139,9 +165,20 @@ impl QuotaFile {
         let mut kept = Self::read(&path)?;
         if change(&mut kept) {
             kept.version = VERSION;
-            files::replace(&path, &kept)?;
+            self.write(&path, &kept)?;
         }
         Ok(Some(kept))
+    }
+}
+
+impl QuotaFile {
+    fn write(&self, path: &Path, kept: &Kept) -> Result<(), AuthError> {
+        let writer = match &self.place {
+            Place::Mirror { writer, .. } => writer.get(),
+            Place::Profile { .. } => None,
+        };
+        let Some(write) = writer else { return files::replace(path, kept) };
+        write(FILE, &files::text(kept)).map_err(files::fault("write", path))
     }
 }
 
@@ -319,11 +356,12 @@ mod tests {
     #[test]
     fn a_mirrors_state_is_written_to_only_under_its_lock() {
         let state = tempfile::tempdir().unwrap();
-        let held = Arc::new(AtomicBool::new(false));
-        let file = QuotaFile::of_mirror(state.path(), held.clone());
+        let writer = StateWriter::default();
+        let file = QuotaFile::of_mirror(state.path(), writer.clone());
         assert!(spend_month(&file, 7).is_err());
         assert!(!state.path().join(FILE).exists());
-        held.store(true, Ordering::Release);
+        let folder = state.path().to_owned();
+        writer.set(move |name, bytes| std::fs::write(folder.join(name), bytes));
         spend_month(&file, 7).unwrap();
         assert_eq!((file.load().month_spent_secs, file.users()), (Some(7), 1));
     }

@@ -326,7 +326,7 @@ pub fn quota_file(
         (Credentials::App { .. } | Credentials::Login(_), Some(profile)) => {
             Some(QuotaFile::of_profile(profile))
         }
-        _ => mirror.map(|mirror| QuotaFile::of_mirror(&mirror.state, session.mirror_held.clone())),
+        _ => mirror.map(|mirror| QuotaFile::of_mirror(&mirror.state, session.state_writer.clone())),
     }
 }
 

@@ -33,11 +33,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::quota::StateWriter;
 use crate::auth::renew::StoredLogin;
 use crate::cli::{self, Cli, Command, Global};
 use crate::clock::Clock;
@@ -91,8 +91,8 @@ pub(crate) struct Session {
     pub err_is_terminal: bool,
     pub global: Global,
     pub ui: Ui,
-    /// This command holds the mirror's lock, or did to its end.
-    pub mirror_held: Arc<AtomicBool>,
+    /// Writes the mirror's state, from when this command holds the mirror's lock.
+    pub state_writer: StateWriter,
     /// Logins in use.
     logins: Arc<Mutex<Vec<Arc<StoredLogin>>>>,
     /// Clients whose use of the quota is kept.
@@ -151,7 +151,7 @@ pub(crate) async fn run(args: Vec<OsString>, mut host: Host) -> u8 {
         err_is_terminal: host.err_is_terminal,
         global: cli.global.clone(),
         ui: ui.clone(),
-        mirror_held: Arc::default(),
+        state_writer: StateWriter::default(),
         logins: Arc::default(),
         clients: Arc::default(),
     };

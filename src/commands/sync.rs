@@ -1,7 +1,6 @@
 //! `sync`: observes, decides, acts.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::exit::{self, Problem};
 use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
@@ -21,8 +20,11 @@ pub async fn run(session: &Session, flags: &RunFlags) -> Result<u8, Problem> {
     let prepared = Arc::new(Prepared::new(session, flags).await?);
     let config = &prepared.config;
     let opened = home::open(session, config, flags.init, &prepared.run_id())?;
-    session.mirror_held.store(true, Ordering::Release);
     let (disk, store) = (Arc::new(opened.disk), Arc::new(opened.store));
+    let writer = disk.clone();
+    session.state_writer.set(move |name, bytes| {
+        writer.write_state_file(name, bytes).map_err(std::io::Error::other)
+    });
     let id = upkeep::free_run_id(&disk, &prepared.run_id())?;
     let reporter = Arc::new(Reporter::new(&session.ui, &session.clock));
     let mut summary = Summary::new("sync", &id);

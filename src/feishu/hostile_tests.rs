@@ -333,7 +333,9 @@ async fn content_calls(client: &Client) {
         body: None,
     };
     for error in [client.raw(&call).await.err(), client.raw_all(&call).await.err()] {
-        error.into_iter().for_each(|error| clean(&error.error));
+        if let Some(error) = error {
+            clean(&error.error);
+        }
     }
     if let Ok(RawReply::Content(body)) = client.raw(&call).await {
         body.stream.for_each(|_| std::future::ready(())).await;

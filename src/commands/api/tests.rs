@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
+use crate::auth::quota::StateWriter;
 use crate::cli::{self, Command};
 use crate::clock::Clock;
 use crate::commands::exit::{FAILED, LOGIN};
@@ -57,7 +58,7 @@ async fn api(tenant: &Tenant, folder: &Path, terminal: bool, words: &[&str]) -> 
     let (out, err) = (Buffer::default(), Buffer::default());
     let streams = (Box::new(out.clone()), Box::new(err.clone()));
     let session = Session {
-        mirror_held: Arc::default(),
+        state_writer: StateWriter::default(),
         logins: Arc::default(),
         clients: Arc::default(),
         vars: BTreeMap::new(),

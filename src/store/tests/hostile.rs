@@ -206,7 +206,7 @@ fn parents_in_a_circle_are_not_salvaged() {
             line["row"]["parent"] = json!("F");
         }
     }
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.join("\n") + "\n";
     no_panic_on_index(text.as_bytes());
     let state = tempfile::tempdir().unwrap();
     std::fs::write(state.path().join(INDEX_FILE), &text).unwrap();
