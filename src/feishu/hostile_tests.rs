@@ -332,10 +332,9 @@ async fn content_calls(client: &Client) {
         query: Vec::new(),
         body: None,
     };
-    for error in [client.raw(&call).await.err(), client.raw_all(&call).await.err()] {
-        if let Some(error) = error {
-            clean(&error.error);
-        }
+    let errors = [client.raw(&call).await.err(), client.raw_all(&call).await.err()];
+    for error in errors.into_iter().flatten() {
+        clean(&error.error);
     }
     if let Ok(RawReply::Content(body)) = client.raw(&call).await {
         body.stream.for_each(|_| std::future::ready(())).await;

@@ -206,6 +206,7 @@ fn parents_in_a_circle_are_not_salvaged() {
             line["row"]["parent"] = json!("F");
         }
     }
+    let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
     let text = lines.join("\n") + "\n";
     no_panic_on_index(text.as_bytes());
     let state = tempfile::tempdir().unwrap();
