@@ -74,18 +74,6 @@ async fn measure(name: &str, tenant: &Tenant, count: usize) -> Figures {
         in_flight: most,
     };
     println!("{name}: {figures:?}");
-    if std::env::var_os("TRACE").is_some() {
-        let t0 = tenant.call_log()[0].at;
-        for c in tenant.call_log() {
-            println!(
-                "{} {} {} {}",
-                (c.at.as_millisecond() - t0.as_millisecond()) / 100,
-                c.method,
-                c.pattern,
-                c.path
-            );
-        }
-    }
     assert_eq!(mirror.files().len(), count);
     figures
 }
