@@ -397,13 +397,16 @@ impl Journal {
 
     /// Counts and tells.
     pub(super) fn tell(&mut self, event: &Event) {
-        let (change, rank) = match event {
-            Event::Failed { change, .. } => (change, Rank::Failed),
+        let counted = match event {
+            Event::Failed { change, .. } => Some((change, Rank::Failed)),
             Event::Change { change } | Event::Done { change, .. } => {
-                (change, Rank::from(change.kind))
+                Some((change, Rank::from(change.kind)))
             }
+            Event::Note { .. } => None,
         };
-        self.report.tally.count(change.place(), rank);
+        if let Some((change, rank)) = counted {
+            self.report.tally.count(change.place(), rank);
+        }
         self.progress.event(event);
     }
 

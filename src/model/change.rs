@@ -115,6 +115,20 @@ pub enum Event {
         /// False where nothing on disk was changed: equal bytes, or a late skip.
         written: bool,
     },
+    /// A page shows a note instead of something that could not be had. It is a page all the
+    /// same; that it is not as a reader would expect is kept in the run log.
+    Note {
+        /// The page, in the copy.
+        path: RelPath,
+        /// The source.
+        source: SourceName,
+        /// The place's token.
+        token: PlaceToken,
+        /// What, in a few words: `picture is not there`.
+        note: String,
+        /// How often.
+        times: usize,
+    },
     /// Not applied.
     Failed {
         /// The change.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::export::docx::Kept;
 use crate::export::docx::markdown::Warning;
 use crate::layout::{Around, Atlas, LINKED};
+use crate::model::change::Event;
 use crate::model::page::PageRow;
 use crate::model::recorded::{PlaceRow, ProductKey, Slot, Stamp};
 use crate::model::{ContentHash, Format, PlaceKey, RelPath};
@@ -166,6 +167,15 @@ impl Journal {
             && let Some(path) = self.current().slot(key, Format::Md.slot())
             && let Some(path) = path.in_mirror().cloned()
         {
+            for (warning, times) in &rendered.warnings {
+                self.tell(&Event::Note {
+                    path: path.clone(),
+                    source: key.source.clone(),
+                    token: key.token.clone(),
+                    note: warning.describe(),
+                    times: *times,
+                });
+            }
             self.notes.add(&path, rendered.warnings);
         }
         Ok(written)

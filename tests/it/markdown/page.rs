@@ -197,6 +197,13 @@ async fn a_picture_is_tried_every_way() {
     tenant.media_rule(closed, MediaRule::Forbidden).media_rule(too, MediaRule::Forbidden);
     let mirror = Mirror::with(&tenant, CONFIG);
     let run = mirror.sync().await.success().says(&["picture may not be read (2 times)"]);
+    // Also for who looks later: in the run log, and with `--json`.
+    let notes: Vec<_> = run.events().into_iter().filter(|event| event["event"] == "note").collect();
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert_eq!(
+        (&notes[0]["note"], &notes[0]["times"]),
+        (&json!("picture may not be read"), &json!(2))
+    );
     assert_eq!(run.err.matches("picture may not be read").count(), 1, "{}", run.err);
     let page = text(&mirror, "drive/Plan.md");
     assert_has(&page, &["picture: no permission to read it"]);

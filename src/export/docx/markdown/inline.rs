@@ -81,6 +81,14 @@ impl Writer<'_> {
                     span.what;
                 out.push_str(&words);
             }
+            // Code is to be typed: there the address says more than a link could.
+            if let What::Document { url, .. } = &element.what
+                && let Address::Link(url) = classify(url)
+            {
+                out.push_str(" (");
+                out.push_str(&url);
+                out.push(')');
+            }
         }
         out
     }
