@@ -1,5 +1,7 @@
 //! What people wrote about a document, as one JSON file.
 
+use std::collections::BTreeMap;
+
 use crate::disk::Sealed;
 use crate::export::comments::{Discussion, Person, Reply, Thread};
 use crate::feishu::{ApiError, Comment, CommentReply};
@@ -30,7 +32,8 @@ pub(super) async fn get(fetcher: &Fetcher, about: &About) -> Result<Sealed, Setb
         ty: about.object.ty.to_string(),
         comments: comments.into_iter().map(Thread::from).collect(),
     };
-    let text = discussion.to_json();
+    let names = fetcher.learned.names(fetcher, &discussion.people()).await?;
+    let text = discussion.named(&names).to_json();
     fetcher.progress.received(text.len() as u64);
     let disk = fetcher.disk.clone();
     let staged = blocking(move || {
@@ -51,7 +54,7 @@ fn denied(error: &ApiError) -> Trouble {
 }
 
 fn person(id: Option<String>) -> Option<Person> {
-    id.map(|id| Person { id })
+    id.map(Person::new)
 }
 
 impl From<Comment> for Thread {
@@ -78,7 +81,7 @@ impl From<CommentReply> for Reply {
             by: person(reply.user_id),
             created_secs: reply.created_secs,
             updated_secs: reply.updated_secs,
-            text: Self::text_of(&reply.elements),
+            text: Self::text_of(&reply.elements, &BTreeMap::new()),
             elements: reply.elements,
             images: reply.images,
         }

@@ -189,8 +189,8 @@ const TABLE: &[Row] = &[
     optional(NO_EMBEDS, row(Use::Embeds, "bases in documents (Markdown)", &["docs"], "base:record:retrieve", BASE_READ)),
     optional(NO_EMBEDS, row(Use::Embeds, "whiteboards in documents (Markdown)", &["boards", "docs"], "board:whiteboard:node:read", &[])),
     // The first one opens the call, the second the name in its reply.
-    optional(NO_NAMES, row(Use::Embeds, "names of people (Markdown)", &["docs"], "contact:contact.base:readonly", CONTACT)),
-    optional(NO_NAMES, row(Use::Embeds, "names of people (Markdown)", &["docs"], "contact:user.base:readonly", CONTACT)),
+    optional(NO_NAMES, row(Use::Embeds, "names of people (Markdown, comments)", &["docs"], "contact:contact.base:readonly", CONTACT)),
+    optional(NO_NAMES, row(Use::Embeds, "names of people (Markdown, comments)", &["docs"], "contact:user.base:readonly", CONTACT)),
     by_user(row(Use::Later, "search for new documents", &["search"], "search:docs:read", &[])),
     row(Use::Later, "recordings", &["minutes"], "minutes:minutes.basic:read", &["minutes:minutes:readonly", "minutes:minutes"]),
     row(Use::Later, "recordings' audio and video", &["minutes"], "minutes:minutes.media:export", &[]),

@@ -1,10 +1,13 @@
 //! What people wrote about a document, as one JSON file.
 //!
 //! The same comments give the same bytes, in whatever order the service lists them: neither
-//! the document's title nor the time of the fetch is in the file. People are named by their
-//! ids, since the calls for comments show nothing else.
+//! the document's title nor the time of the fetch is in the file. The calls for comments show
+//! people as ids, which belong to one app and say nothing once the account is gone: whoever
+//! knows their names hands them in.
 //!
 //! Start at [`Discussion::to_json`].
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
@@ -85,9 +88,53 @@ pub struct Reply {
 pub struct Person {
     /// The `open_id`.
     pub id: String,
+    /// The name, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl Person {
+    /// Somebody without a name.
+    pub fn new(id: impl Into<String>) -> Self {
+        Self { id: id.into(), name: None }
+    }
 }
 
 impl Discussion {
+    /// Everybody in it, by `open_id`.
+    pub fn people(&self) -> BTreeSet<String> {
+        let mut people = BTreeSet::new();
+        for thread in &self.comments {
+            let replies = thread.replies.iter();
+            let wrote = replies.clone().map(|reply| &reply.by);
+            let shown = wrote.chain([&thread.by, &thread.solved_by]).flatten();
+            people.extend(shown.map(|person| person.id.clone()));
+            for element in replies.flat_map(|reply| &reply.elements) {
+                people.extend(mentioned(element).map(str::to_owned));
+            }
+        }
+        people
+    }
+
+    /// The same with names, by `open_id`.
+    #[must_use]
+    pub fn named(mut self, names: &BTreeMap<String, String>) -> Self {
+        let name = |person: &mut Option<Person>| {
+            if let Some(person) = person {
+                person.name = names.get(&person.id).cloned();
+            }
+        };
+        for thread in &mut self.comments {
+            name(&mut thread.by);
+            name(&mut thread.solved_by);
+            for reply in &mut thread.replies {
+                name(&mut reply.by);
+                reply.text = Reply::text_of(&reply.elements, names);
+            }
+        }
+        self
+    }
+
     /// The file: the oldest comment first, and so its replies.
     ///
     /// # Panics
@@ -105,20 +152,25 @@ impl Discussion {
 
 impl Reply {
     /// What a reader sees of these elements: texts, addresses, and people as `@` and their
-    /// id. docs: CommentAPI/list, `elements`.
-    pub fn text_of(elements: &[Value]) -> String {
+    /// name, else their id. docs: CommentAPI/list, `elements`.
+    pub fn text_of(elements: &[Value], names: &BTreeMap<String, String>) -> String {
         let mut text = String::new();
         for element in elements {
             let part = |pointer| element.pointer(pointer).and_then(Value::as_str);
             if let Some(plain) = part("/text_run/text").or_else(|| part("/docs_link/url")) {
                 text.push_str(plain);
-            } else if let Some(person) = part("/person/user_id") {
+            } else if let Some(person) = mentioned(element) {
                 text.push('@');
-                text.push_str(person);
+                text.push_str(names.get(person).map_or(person, String::as_str));
             }
         }
         text
     }
+}
+
+/// Whom an element names.
+fn mentioned(element: &Value) -> Option<&str> {
+    element.pointer("/person/user_id").and_then(Value::as_str)
 }
 
 /// Orders by time, and within a second by number.
@@ -140,7 +192,7 @@ mod tests {
     use super::*;
 
     fn person(id: &str) -> Person {
-        Person { id: id.to_owned() }
+        Person::new(id)
     }
 
     fn reply(id: &str, at: i64, elements: Vec<Value>) -> Reply {
@@ -149,7 +201,7 @@ mod tests {
             by: Some(person("ou_a")),
             created_secs: Some(at),
             updated_secs: Some(at),
-            text: Reply::text_of(&elements),
+            text: Reply::text_of(&elements, &BTreeMap::new()),
             elements,
             images: Vec::new(),
         }

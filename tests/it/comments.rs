@@ -234,3 +234,19 @@ async fn comments_move_with_their_document() {
     mirror.sync().await.success();
     assert_eq!(mirror.files(), ["drive/Project.docx"], "wanted no more");
 }
+
+/// Ids belong to one app and say nothing once the account is gone, so people have names.
+#[tokio::test(start_paused = true)]
+async fn people_have_names() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan");
+    let id = tenant.open_id("demo");
+    plan.discuss(None, "Who does it?")
+        .answer("demo", serde_json::json!([{"type": "person", "person": {"user_id": id}}]));
+    let mirror = Mirror::with(&tenant, &config());
+    mirror.sync().await.success();
+    let discussion = file(&mirror, "drive/Plan.comments.json");
+    let reply = &discussion["comments"][0]["replies"][1];
+    assert_eq!((&reply["by"]["name"], &reply["text"]), (&"demo".into(), &"@demo".into()));
+    assert_eq!(reply["by"]["id"], id.as_str());
+}

@@ -32,11 +32,14 @@ impl Learned {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.insert(error.endpoint) {
             let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-            fetcher.progress.warn(&format!("pages do without what this call gives: {error}{hint}"));
+            fetcher.progress.warn(&format!(
+                "pages and comments do without what this call gives: {error}{hint}"
+            ));
         }
     }
 
-    async fn names(
+    /// Names by `open_id`; who has none is missing.
+    pub(in crate::apply) async fn names(
         &self,
         fetcher: &Fetcher,
         ids: &BTreeSet<String>,
