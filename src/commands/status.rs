@@ -46,6 +46,8 @@ struct Status {
     last: Option<LastRun>,
     seen: Option<manifest::Seen>,
     waiting: Vec<ls::Entry>,
+    /// Live places of which no run fetched anything yet.
+    unfetched: u64,
     mirrored_bytes: u64,
     trash: (u64, u64),
     free_bytes: Option<u64>,
@@ -192,6 +194,7 @@ impl Status {
         let empty = Recorded::default();
         let recorded = seen.as_ref().map_or(&empty, |seen| &seen.recorded);
         let live = recorded.places.iter().filter(|(_, row)| row.state == PlaceState::Live);
+        let unfetched = live.clone().filter(|(_, row)| row.is_unfetched()).count() as u64;
         let waiting = live.flat_map(|(key, row)| ls::wanting(recorded, key, row, "live")).collect();
         let products = recorded.places.values().flat_map(|row| row.products.values());
         let mirrored_bytes = products.map(|product| product.size).sum();
@@ -199,14 +202,25 @@ impl Status {
         let account = identity::resolve(session, config);
         let next = NextRun::of(session, &account);
         let budget = Budget::of(session, config, account.as_ref().ok());
-        Ok(Self { next, budget, at_work, last, seen, waiting, mirrored_bytes, trash, free_bytes })
+        Ok(Self {
+            next,
+            budget,
+            at_work,
+            last,
+            seen,
+            waiting,
+            unfetched,
+            mirrored_bytes,
+            trash,
+            free_bytes,
+        })
     }
 
-    /// Places by type, spaces left out, and by what is not live.
+    /// Places by type, without spaces and what has no copy yet, and by what is not live.
     fn counts(&self) -> (BTreeMap<ObjType, u64>, BTreeMap<&'static str, u64>) {
         let (mut types, mut states) = (BTreeMap::new(), BTreeMap::new());
         for row in self.seen.iter().flat_map(|seen| seen.recorded.places.values()) {
-            if row.object.ty == ObjType::Space {
+            if row.object.ty == ObjType::Space || row.is_unfetched() {
                 continue;
             }
             let state = match row.state {
@@ -242,6 +256,7 @@ impl Status {
             "types": types,
             "states": states,
             "waiting": self.waiting,
+            "unfetched": self.unfetched,
             "bytes": self.mirrored_bytes,
             "trash_files": self.trash.0,
             "trash_bytes": self.trash.1,
@@ -302,18 +317,17 @@ impl Status {
                 format!("{}, {}", counted(self.trash.0, "file", "files"), bytes(self.trash.1)),
             );
         }
-        if self.waiting.is_empty() {
-            row("waiting", "nothing".to_owned());
-        } else {
-            row(
-                "waiting",
-                counted(
-                    self.waiting.len() as u64,
-                    "place has no current copy",
-                    "places have no current copy",
-                ),
-            );
-        }
+        let (failed, one, many) =
+            (self.waiting.len() as u64, "place has no current copy", "places have no current copy");
+        let waiting = match (failed, self.unfetched) {
+            (0, 0) => "nothing".to_owned(),
+            (failed, 0) => counted(failed, one, many),
+            (0, new) => format!("{}, not fetched yet", counted(new, "place", "places")),
+            (failed, new) => {
+                format!("{}, {} more not fetched yet", counted(failed, one, many), count(new))
+            }
+        };
+        row("waiting", waiting);
         ui.raw(columns(&rows, &[]).as_bytes());
         if let Some(warning) = &self.next.warning {
             ui.warn(warning);

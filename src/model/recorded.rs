@@ -220,6 +220,13 @@ impl PlaceRow {
         !stays && self.page.is_some() && self.has_md()
     }
 
+    /// True for a live place with names for files, of which no run got or tried any yet.
+    pub fn is_unfetched(&self) -> bool {
+        let named = self.names.keys().any(|slot| matches!(slot, Slot::Product(_)));
+        let asked = !self.products.is_empty() || !self.outcomes.is_empty();
+        self.state == PlaceState::Live && named && !asked
+    }
+
     /// Forgets what is remembered of a page whose file is no longer recorded.
     pub fn drop_lone_page(&mut self) {
         if !self.has_md() {

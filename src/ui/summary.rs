@@ -108,7 +108,7 @@ impl Summary {
         }
         let counts = if self.command == "diff" {
             match self.differences() {
-                0 => format!("no differences: {}", self.counts()),
+                0 => format!("no differences, {}", self.counts()),
                 n => format!("{}: {}", counted(n, "difference", "differences"), self.counts()),
             }
         } else {

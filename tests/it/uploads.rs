@@ -1,6 +1,6 @@
 //! Uploaded files: any bytes, any size, over any connection.
 
-use crate::support::{Mirror, tenant};
+use crate::support::{Mirror, SOURCES, tenant};
 use feishu_mirror::sim::{Effect, Fault};
 
 const DOWNLOAD: &str = "/drive/v1/files/:file_token/download";
@@ -75,4 +75,24 @@ async fn a_file_above_max_size_is_skipped() {
     tenant.forget_calls();
     mirror.sync().await.success();
     assert_eq!(tenant.calls("GET", DOWNLOAD), 0, "not asked again");
+}
+
+/// What a run that ended early left to the next one is neither mirrored nor failed.
+#[tokio::test(start_paused = true)]
+async fn what_no_run_fetched_yet_is_told() {
+    let tenant = tenant();
+    for n in 0..6 {
+        tenant.root().upload(&format!("{n}.txt"), format!("{n}"));
+    }
+    let mirror = Mirror::with(&tenant, SOURCES);
+    let run = mirror.run(&["sync", "--json", "--max-calls", "8"]).await.exits(2);
+    let there = mirror.files().len() as u64;
+    assert!((1..6).contains(&there), "{}", run.out);
+    let status = mirror.run(&["status", "--json"]).await.success().events().remove(0);
+    assert_eq!(status["types"]["file"], there);
+    assert_eq!(status["unfetched"], 6 - there);
+    mirror.run(&["status"]).await.success().says(&["places, not fetched yet"]);
+    tokio::time::advance(std::time::Duration::from_secs(60)).await;
+    mirror.sync().await.success();
+    mirror.run(&["status"]).await.success().says(&["nothing"]);
 }
