@@ -186,6 +186,9 @@ impl Journal {
     ) -> Result<Result<Option<Placed>, Trouble>, Halt> {
         let (key, format) = (&want.place, want.format);
         let Side { all, files, hidden } = side;
+        if all.is_empty() {
+            return self.nothing_listed(want, stamp);
+        }
         let Some(names) = self.part_names(about, key, format, all) else {
             return Ok(Err(no_row(key)));
         };
@@ -194,14 +197,6 @@ impl Journal {
         }
         if let Err(trouble) = self.rename_parts(key, format, &names)? {
             return Ok(Err(trouble));
-        }
-        if all.is_empty() {
-            let what = format!("it has nothing that can be exported as {format}");
-            let mut trouble = Trouble::failed(what);
-            trouble.why = Why::Unsupported;
-            trouble.failure.retryable = false;
-            self.skip_late(want, stamp, &trouble)?;
-            return Ok(Ok(None));
         }
         let restores = !want.damaged.is_empty();
         // With a damaged attachment of a base, every table says anew where it is.
@@ -262,6 +257,32 @@ impl Journal {
             }
         }
         Ok(failed.map_or(Ok(Some(placed)), Err))
+    }
+
+    /// Ends a want of an object that lists no parts at all. Whom advanced permissions hide
+    /// everything from is told just that, so nothing that stands goes for it (docs:
+    /// bitable-v1/app-table/list).
+    fn nothing_listed(
+        &mut self,
+        want: &Want,
+        stamp: &Stamp,
+    ) -> Result<Result<Option<Placed>, Trouble>, Halt> {
+        let (key, format) = (&want.place, want.format);
+        let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
+        if row.products.keys().any(|product| product.format() == Some(format)) {
+            let mut trouble = Trouble::failed(format!(
+                "it lists nothing any more that can be had as {format}; what was mirrored stays"
+            ));
+            trouble.failure.hint =
+                Some("look whether this identity may still see what is in it".to_owned());
+            return Ok(Err(trouble));
+        }
+        let what = format!("it has nothing that can be exported as {format}");
+        let mut trouble = Trouble::failed(what);
+        trouble.why = Why::Unsupported;
+        trouble.failure.retryable = false;
+        self.skip_late(want, stamp, &trouble)?;
+        Ok(Ok(None))
     }
 
     /// Keeps a part as it stands, for what was seen now.

@@ -386,7 +386,9 @@ impl Journal {
         stamp: &Stamp,
         tables: Tables,
     ) -> Result<(), Halt> {
-        let Tables { all, files, assets, hidden, trouble, ended } = tables;
+        let Tables { all, files, mut assets, hidden, trouble, ended } = tables;
+        // No table at all is what advanced permissions show, too.
+        assets.complete &= !all.is_empty();
         let mut assets = Ready::new(assets);
         let mut side = Side::new(all, files);
         side.hidden = hidden;
