@@ -16,7 +16,7 @@ use super::export_queue::Flight;
 use super::fetch::{About, Fetcher, Setback};
 use super::journal::{Journal, Op, Step, done};
 use super::pace::WIDEST;
-use super::publish::{Bytes, Delivery, no_row};
+use super::publish::{Bytes, Delivery, Told, no_row};
 use super::trouble::{Halt, Trouble};
 
 /// The format of all exported parts.
@@ -202,6 +202,8 @@ impl Journal {
         // With a damaged attachment of a base, every table says anew where it is.
         let some_only = restores && want.damaged.iter().all(|p| p.format() == Some(format));
         let mtime_secs = self.mtime_of(about.edited);
+        // Each file is recorded by itself, and the first one speaks for all of them.
+        let unfinished = Trouble::failed("it was not finished");
         let (mut placed, mut failed) = (Placed { bytes: 0, written: false }, None);
         for (id, file) in files {
             let product = product_of(format, id);
@@ -223,7 +225,7 @@ impl Journal {
                 && hidden.contains(id)
                 && old.size > bytes.size
             {
-                self.keep_part(key, &product, stamp)?;
+                self.keep_part(want, &product, stamp, &unfinished)?;
                 continue;
             }
             // What is restored may be newer than what is recorded of its neighbours, and one
@@ -235,6 +237,7 @@ impl Journal {
             let delivery = Delivery {
                 product: product.clone(),
                 part_name: names.get(id).map(String::as_str),
+                told: Told::Unfinished(format, &unfinished),
                 ..Delivery::new(key, stamp, mtime_secs)
             };
             match self.deliver(&delivery, bytes)? {
@@ -285,14 +288,18 @@ impl Journal {
         Ok(Ok(None))
     }
 
-    /// Keeps a part as it stands, for what was seen now.
+    /// Keeps a part as it stands, for what was seen now; it is not all of the format.
     fn keep_part(
         &mut self,
-        key: &PlaceKey,
+        want: &Want,
         product: &ProductKey,
         stamp: &Stamp,
+        unfinished: &Trouble,
     ) -> Result<(), Halt> {
+        let key = &want.place;
         let Some(mut row) = self.row(key).cloned() else { return Ok(()) };
+        let outcome = unfinished.outcome(stamp.clone(), self.clock.now_secs());
+        row.outcomes.insert(want.format, outcome);
         if let Some(product) = row.products.get_mut(product) {
             product.stamp = stamp.clone();
         }

@@ -41,13 +41,26 @@ pub(super) struct Delivery<'a> {
     pub stamp: &'a Stamp,
     /// The edit time of the content.
     pub mtime_secs: i64,
-    /// What is told, and the format whose outcome is settled; `None` where the caller
-    /// tells.
-    pub told: Option<(&'a Change, Format)>,
+    /// What is told of it, and what becomes of its format's outcome.
+    pub told: Told<'a>,
     /// A name that the row does not have yet.
     pub name: Option<&'a str>,
     /// What is to be remembered of a page.
     pub page: Option<&'a PageRow>,
+}
+
+/// What is told of a delivery, and what it means for the recorded outcome of a format.
+#[derive(Debug)]
+pub(super) enum Told<'a> {
+    /// Nothing, or the caller does.
+    Nothing,
+    /// The format came: what was recorded against it goes.
+    Came(&'a Change, Format),
+    /// It was only written anew: what was missing in it before is missing still.
+    Again(&'a Change),
+    /// Nothing yet, because it is not all of the format. This is recorded together with
+    /// it, or else a crash would leave something behind that looks finished.
+    Unfinished(Format, &'a Trouble),
 }
 
 impl<'a> Delivery<'a> {
@@ -59,7 +72,7 @@ impl<'a> Delivery<'a> {
             part_name: None,
             stamp,
             mtime_secs,
-            told: None,
+            told: Told::Nothing,
             name: None,
             page: None,
         }
@@ -90,7 +103,7 @@ impl Journal {
                 for want in &wants {
                     let delivery = Delivery {
                         product: ProductKey::whole(want.format.slot()),
-                        told: Some((&want.change, want.format)),
+                        told: Told::Came(&want.change, want.format),
                         ..Delivery::new(&want.place, &stamp, mtime_secs)
                     };
                     if let Err(trouble) = self.deliver(&delivery, &mut bytes)? {
@@ -191,10 +204,23 @@ impl Journal {
             row.names.insert(delivery.product.slot, name.to_owned());
         }
         let (mut events, mut wants) = (Vec::new(), Vec::new());
-        if let Some((change, format)) = delivery.told {
-            row.outcomes.remove(&format);
+        let told = match delivery.told {
+            Told::Nothing => None,
+            Told::Came(change, format) => {
+                row.outcomes.remove(&format);
+                Some((change, Some(Note { format, stamp: delivery.stamp.clone() })))
+            }
+            // Where it fails the row stays as it is, and the next plan sees why it has to be
+            // written.
+            Told::Again(change) => Some((change, None)),
+            Told::Unfinished(format, trouble) => {
+                let outcome = trouble.outcome(delivery.stamp.clone(), self.clock.now_secs());
+                row.outcomes.insert(format, outcome);
+                None
+            }
+        };
+        if let Some((change, note)) = told {
             events.push(done(change.clone(), bytes.size, Some(bytes.blake3), write.is_some()));
-            let note = Some(Note { format, stamp: delivery.stamp.clone() });
             wants.push(Failing { change: change.clone(), note });
         }
         self.push(Step {

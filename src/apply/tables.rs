@@ -406,11 +406,16 @@ impl Journal {
             }
             // Tables are of use without their attachments too.
             let placed = self.place_side(about, want, stamp, &mut side)?;
-            let placed = match (placed, with, &trouble) {
+            let mut placed = match (placed, with, &trouble) {
                 (Ok(placed), Ok(bytes), None) => Ok(placed.map(|placed| placed.and(bytes))),
                 (Err(trouble), _, _) | (Ok(_), Err(trouble), _) => Err(trouble),
                 (Ok(_), Ok(_), Some(trouble)) => Err(trouble.clone()),
             };
+            if let Ok(Some(_)) = placed
+                && let Err(trouble) = self.drop_assets(&want.place, &assets)?
+            {
+                placed = Err(trouble);
+            }
             self.end_side(want, stamp, placed)?;
         }
         self.discard_assets(assets);
