@@ -5,7 +5,7 @@ use crate::layout;
 use crate::model::change::Change;
 use crate::model::local::LocalEntry;
 use crate::model::page::PageRow;
-use crate::model::recorded::{Loc, PlaceRow, ProductKey, ProductRow, Stamp, Why};
+use crate::model::recorded::{Loc, ProductKey, ProductRow, Stamp, Why};
 use crate::model::{ContentHash, Edited, Format, PlaceKey, RelPath};
 use crate::plan::Want;
 use crate::store::RowChange;
@@ -76,6 +76,17 @@ impl<'a> Delivery<'a> {
             name: None,
             page: None,
         }
+    }
+}
+
+impl Delivery<'_> {
+    /// True for a file of a side folder that changes nothing else of its row, so that many
+    /// of one row may go in one batch.
+    fn only_adds(&self) -> bool {
+        self.part_name.is_some()
+            && self.name.is_none()
+            && self.page.is_none()
+            && matches!(self.told, Told::Nothing)
     }
 }
 
@@ -182,21 +193,25 @@ impl Journal {
             None
         };
         bytes.copy = Some(at);
-        let Some(mut row) = self.row(delivery.key).cloned() else {
-            return Ok(Err(no_row(delivery.key)));
+        let file = ProductRow {
+            part_name: delivery.part_name.map(str::to_owned),
+            size: bytes.size,
+            blake3: bytes.blake3,
+            mtime_secs,
+            link: None,
+            stamp: delivery.stamp.clone(),
+            doubtful: false,
         };
-        row.products.insert(
-            delivery.product.clone(),
-            ProductRow {
-                part_name: delivery.part_name.map(str::to_owned),
-                size: bytes.size,
-                blake3: bytes.blake3,
-                mtime_secs,
-                link: None,
-                stamp: delivery.stamp.clone(),
-                doubtful: false,
-            },
-        );
+        let (key, product) = (delivery.key.clone(), delivery.product.clone());
+        let Some(row) = self.row(&key) else { return Ok(Err(no_row(&key))) };
+        if delivery.only_adds() {
+            let change = RowChange::Product { key: key.clone(), product, file: Box::new(file) };
+            let (done, wants) = (Vec::new(), Vec::new());
+            self.push(Step { key, op, then: vec![change], done, wants })?;
+            return Ok(Ok(write.is_some()));
+        }
+        let mut row = row.clone();
+        row.products.insert(product, file);
         if let Some(page) = delivery.page {
             row.page = Some(Box::new(page.clone()));
         }
@@ -223,13 +238,8 @@ impl Journal {
             events.push(done(change.clone(), bytes.size, Some(bytes.blake3), write.is_some()));
             wants.push(Failing { change: change.clone(), note });
         }
-        self.push(Step {
-            key: delivery.key.clone(),
-            op,
-            then: vec![RowChange::Put { key: delivery.key.clone(), place: Box::new(row) }],
-            done: events,
-            wants,
-        })?;
+        let then = vec![RowChange::Put { key: key.clone(), place: Box::new(row) }];
+        self.push(Step { key, op, then, done: events, wants })?;
         Ok(Ok(write.is_some()))
     }
 
@@ -245,13 +255,17 @@ impl Journal {
             Err(trouble) => return Ok(Err(trouble)),
         };
         let at = Loc::Mirror(path.clone());
-        self.ready(key, std::slice::from_ref(&at))?;
+        if delivery.only_adds() {
+            self.ready_to_add(key, &at)?;
+        } else {
+            self.ready(key, std::slice::from_ref(&at))?;
+        }
         if let Some(folder) = path.parent()
             && let Err(error) = self.ensure_dir(&folder)
         {
             return Ok(Err(Trouble::of_disk(error, &self.settings)?));
         }
-        let Some(row) = self.row(key).cloned() else { return Ok(Err(no_row(key))) };
+        let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
         let old = row.products.get(&delivery.product).cloned();
         let looked = self.look_at(&at, old.as_ref(), bytes);
         let standing = match looked {
@@ -277,7 +291,7 @@ impl Journal {
                     Some(old) if old.blake3 == bytes.blake3 => old.mtime_secs,
                     _ => mtime_secs,
                 };
-                if old.is_none() && self.is_taken(key, &row, delivery, &at) {
+                if old.is_none() && self.is_taken(delivery, &at) {
                     return Ok(Err(Trouble::blocked(&path, "the copy of another place")));
                 }
                 let set = mtime_found.abs_diff(mtime_secs) > MTIME_TOLERANCE_SECS;
@@ -285,13 +299,17 @@ impl Journal {
             }
             Standing::Altered => {
                 // What somebody wrote there is kept, in the trash.
-                let mut without = row;
+                // Products of the row may wait, and belong into what is recorded now.
+                self.flush()?;
+                let Some(mut without) = self.row(key).cloned() else {
+                    return Ok(Err(no_row(key)));
+                };
                 without.products.remove(&delivery.product);
                 let trashed = self.trash_now(key, &path, Some(without))?;
                 Ok(trashed.map(|()| Spot::Write { path, mtime_secs, fresh: true }))
             }
             Standing::Stranger(what) => {
-                if self.is_taken(key, &row, delivery, &at) {
+                if self.is_taken(delivery, &at) {
                     return Ok(Err(Trouble::blocked(&path, "the copy of another place")));
                 }
                 if what == LocalEntry::Dir {
@@ -362,10 +380,12 @@ impl Journal {
     }
 
     /// True where what stands there belongs to another place.
-    fn is_taken(&self, key: &PlaceKey, row: &PlaceRow, delivery: &Delivery<'_>, at: &Loc) -> bool {
+    fn is_taken(&self, delivery: &Delivery<'_>, at: &Loc) -> bool {
+        let key = delivery.key;
+        let parent = self.row(key).and_then(|row| row.parent.as_ref());
         delivery.part_name.is_none()
             && self
-                .owner(&key.source, row.parent.as_ref(), at)
+                .owner(&key.source, parent, at)
                 .is_some_and(|owner| owner != (key.clone(), delivery.product.slot))
     }
 
@@ -373,10 +393,10 @@ impl Journal {
         if let Some(sealed) = bytes.sealed.take() {
             return Ok(Ok(sealed));
         }
-        // The first place must really have them before the next one copies.
-        self.flush()?;
         let missing = || Trouble::failed("the bytes could not be copied within the mirror");
         let Some(from) = &bytes.copy else { return Ok(Err(missing())) };
+        // The first place must really have them before the next one copies.
+        self.ready_at(from)?;
         match self.disk.stage_copy(from) {
             Ok(sealed) => Ok(keep_if(&self.disk, sealed, bytes.blake3).ok_or_else(missing)),
             Err(error) => Ok(Err(Trouble::of_disk(error, &self.settings)?)),

@@ -11,6 +11,7 @@ use crate::apply::page::Page;
 use crate::apply::tables::Tables;
 use crate::apply::trouble::Trouble;
 use crate::disk::Op;
+use crate::export::docx::markdown::Found;
 use crate::model::page::Embed;
 use crate::model::recorded::Why;
 use crate::plan::Want;
@@ -165,6 +166,69 @@ fn attachments_go_only_after_the_tables_that_named_them() {
     });
     assert_eq!(recorded.places[&key("b")].products.len(), 1);
     assert!(!world.path("drive/B.assets").exists());
+}
+
+/// Many files of one row go in one batch, each with what it says of the row.
+#[test]
+fn a_crash_among_many_pictures_records_those_that_came() {
+    let world = world();
+    let names = ["p1", "p2", "p3", "p4"];
+    let files: Vec<(&str, &str)> = names.iter().map(|name| (*name, *name)).collect();
+    let mut many = kept("See ", None);
+    many.media.extend(names.map(|name| (name.to_owned(), Found::Here(format!("{name}.png")))));
+    let faults = Faults::when(|op, path| {
+        if op != Op::Publish {
+            return None;
+        }
+        assert!(!path.ends_with("p4.png"), "the power is cut");
+        path.ends_with("p2.png").then(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+    });
+    let crashed = catch_unwind(AssertUnwindSafe(|| {
+        let mut journal = world.journal(&faults);
+        let page = page(&journal, many.clone(), &files);
+        journal.publish(got(of_page(), page)).unwrap();
+    }));
+    assert!(crashed.is_err());
+    let recorded = world.settle();
+    let row = &recorded.places[&key("a")];
+    let came: Vec<ProductKey> = row.products.keys().cloned().collect();
+    assert_eq!(came, ["p1", "p3"].map(ProductKey::asset), "{:?}", world.files());
+
+    let recorded = world.publish(many, &files);
+    assert_eq!(recorded.places[&key("a")].products.len(), 5);
+    assert_eq!(world.files()["drive/A.assets/p2.png"], "p2");
+}
+
+/// An altered one among them goes into the trash, and its neighbours stay recorded.
+#[test]
+fn many_pictures_take_few_steps() {
+    let world = world();
+    let names: Vec<String> = (100..700).map(|n| format!("p{n}")).collect();
+    let mut many = kept("See ", None);
+    let found = |name: &String| (name.clone(), Found::Here(format!("{name}.png")));
+    many.media.extend(names.iter().map(found));
+    let syncs = Arc::new(Mutex::new(0));
+    let counted = syncs.clone();
+    let faults = Faults::when(move |op, path| {
+        let ours = path.ends_with("A.assets") && !path.contains("trash");
+        *counted.lock().unwrap() += usize::from(op == Op::SyncFolder && ours);
+        None
+    });
+    for (text, expected) in [("old", 3), ("new", 4)] {
+        let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), text)).collect();
+        *syncs.lock().unwrap() = 0;
+        let mut journal = world.journal(&faults);
+        let page = page(&journal, many.clone(), &files);
+        journal.publish(got(of_page(), page)).unwrap();
+        journal.close().unwrap();
+        assert_eq!(journal.row(&key("a")).unwrap().products.len(), 601);
+        drop(journal);
+        assert_eq!(world.failures(), Vec::<String>::new());
+        assert_eq!(*syncs.lock().unwrap(), expected, "once a batch");
+        assert_eq!(world.files()["drive/A.assets/p300.png"], text);
+        fs::write(world.path("drive/A.assets/p300.png"), "by hand").unwrap();
+    }
+    assert_eq!(world.trash(), ["drive/A.assets/p300.png"]);
 }
 
 /// What it embeds was looked at since, and is not to be looked at again at once.
