@@ -46,6 +46,8 @@ impl Ready {
 
 impl Journal {
     /// Brings the files of a side folder to one place. Returns how many bytes were written.
+    /// What is no longer in it stays until whatever refers to it was replaced, see
+    /// [`Self::drop_assets`].
     pub(super) fn publish_assets(
         &mut self,
         key: &PlaceKey,
@@ -54,7 +56,7 @@ impl Journal {
         assets: &mut Ready,
     ) -> Result<Result<u64, Trouble>, Halt> {
         let mut written = 0;
-        let Ready { all, files, complete } = assets;
+        let Ready { all, files, .. } = assets;
         if let Err(trouble) = self.rename_parts(key, Format::Assets, all)? {
             return Ok(Err(trouble));
         }
@@ -78,32 +80,33 @@ impl Journal {
         if let Some(part) = lost {
             return Ok(Err(Trouble::failed(format!("picture or file {part} was not written"))));
         }
-        if *complete && let Err(trouble) = self.drop_assets(key, all)? {
-            return Ok(Err(trouble));
-        }
         Ok(Ok(written))
     }
 
-    /// What the page or base no longer has goes into the trash.
-    fn drop_assets(
+    /// What the page or base no longer has goes into the trash. Its new text must stand
+    /// before: the old one shows what goes.
+    pub(super) fn drop_assets(
         &mut self,
         key: &PlaceKey,
-        all: &BTreeMap<String, String>,
+        assets: &Ready,
     ) -> Result<Result<(), Trouble>, Halt> {
-        let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
-        let lost: Vec<ProductKey> = row
-            .products
-            .keys()
-            .filter(|product| product.format() == Some(Format::Assets))
-            .filter(|product| product.part.as_ref().is_none_or(|part| !all.contains_key(part)))
-            .cloned()
-            .collect();
-        for product in lost {
+        for product in self.dropped(key, assets) {
             if let Err(trouble) = self.drop_part(key, &product)? {
                 return Ok(Err(trouble));
             }
         }
         Ok(Ok(()))
+    }
+
+    /// What stands of the side folder and is not to be in it any more, where that is known.
+    pub(super) fn dropped(&self, key: &PlaceKey, assets: &Ready) -> Vec<ProductKey> {
+        let Ready { all, complete: true, .. } = assets else { return Vec::new() };
+        let products = self.row(key).into_iter().flat_map(|row| row.products.keys());
+        products
+            .filter(|product| product.format() == Some(Format::Assets))
+            .filter(|product| product.part.as_ref().is_none_or(|part| !all.contains_key(part)))
+            .cloned()
+            .collect()
     }
 
     /// One file of a side folder goes into the trash, and its row with it.

@@ -7,7 +7,9 @@
 //!
 //! A batch holds at most one step a row and none that touches another's path, so that
 //! each step's row is right whichever of its neighbours fail, and so that `settle` may
-//! judge each intent by itself after a crash.
+//! judge each intent by itself after a crash. Files of a side folder are many to a row:
+//! their steps may share a batch, because each names only its own product
+//! ([`RowChange::Product`]) and says nothing of the rest of the row.
 //!
 //! Everything here blocks; callers run it on a blocking thread.
 
@@ -141,6 +143,8 @@ pub(super) struct Journal {
     astray: BTreeSet<PlaceKey>,
     batch: Vec<Step>,
     keys: HashSet<PlaceKey>,
+    /// Those of `keys` of which the batch holds only steps that add a product.
+    adding: HashSet<PlaceKey>,
     paths: HashSet<Loc>,
     /// Folders with new entries that are not fsynced yet.
     dirty: BTreeSet<Loc>,
@@ -180,6 +184,7 @@ impl Journal {
             astray: BTreeSet::new(),
             batch: Vec::new(),
             keys: HashSet::new(),
+            adding: HashSet::new(),
             paths: HashSet::new(),
             dirty: BTreeSet::new(),
             real: HashSet::new(),
@@ -247,10 +252,30 @@ impl Journal {
         if busy || self.batch.len() >= BATCH { self.flush() } else { Ok(()) }
     }
 
-    /// Adds a step. The caller made it after [`Self::ready`].
+    /// The same for a step that only adds a product to the row: others of that kind may
+    /// wait.
+    pub(super) fn ready_to_add(&mut self, key: &PlaceKey, path: &Loc) -> Result<(), Halt> {
+        let busy = self.keys.contains(key) && !self.adding.contains(key);
+        let full = self.batch.len() >= BATCH;
+        if busy || full || self.paths.contains(path) { self.flush() } else { Ok(()) }
+    }
+
+    /// Makes sure that what is to be at this path is there.
+    pub(super) fn ready_at(&mut self, path: &Loc) -> Result<(), Halt> {
+        if self.paths.contains(path) { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds a step. The caller made it after [`Self::ready`] or [`Self::ready_to_add`].
     pub(super) fn push(&mut self, step: Step) -> Result<(), Halt> {
         let paths = step.op.as_ref().map(Op::paths).unwrap_or_default();
-        debug_assert!(!self.keys.contains(&step.key), "two steps for one row in one batch");
+        let only_adds = matches!(step.then.as_slice(), [RowChange::Product { .. }]);
+        debug_assert!(
+            !self.keys.contains(&step.key) || (only_adds && self.adding.contains(&step.key)),
+            "two steps for one row in one batch"
+        );
+        if only_adds {
+            self.adding.insert(step.key.clone());
+        }
         debug_assert!(!paths.iter().any(|path| self.paths.contains(path)));
         self.keys.insert(step.key.clone());
         self.paths.extend(paths);
@@ -285,6 +310,7 @@ impl Journal {
     fn carry_out(&mut self) -> Result<Vec<Performed>, Halt> {
         let batch = mem::take(&mut self.batch);
         self.keys.clear();
+        self.adding.clear();
         self.paths.clear();
         if batch.is_empty() {
             return Ok(Vec::new());

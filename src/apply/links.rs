@@ -8,7 +8,7 @@ use crate::plan::{MakeLink, MakeUrl};
 use crate::store::RowChange;
 
 use super::journal::{Failing, Journal, Op, Performed, Step, describe, done};
-use super::publish::{Delivery, no_row};
+use super::publish::{Delivery, Told, no_row};
 use super::trouble::{Halt, Trouble};
 
 impl Journal {
@@ -25,7 +25,7 @@ impl Journal {
             let stamp = Stamp::of(make.edited, None);
             let mtime_secs = self.mtime_of(make.edited);
             let delivery = Delivery {
-                told: Some((&make.change, Format::Url)),
+                told: Told::Came(&make.change, Format::Url),
                 ..Delivery::new(&make.place, &stamp, mtime_secs)
             };
             let result = match self.stage_url(&make.url)? {
@@ -229,7 +229,7 @@ impl Journal {
         let edited = self.row(&make.place).and_then(|row| row.edited);
         let stamp = Stamp::of(edited, None);
         let delivery = Delivery {
-            told: Some((&make.change, Format::Url)),
+            told: Told::Came(&make.change, Format::Url),
             name: Some(&name),
             ..Delivery::new(&make.place, &stamp, self.mtime_of(edited))
         };

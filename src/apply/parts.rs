@@ -16,7 +16,7 @@ use super::export_queue::Flight;
 use super::fetch::{About, Fetcher, Setback};
 use super::journal::{Journal, Op, Step, done};
 use super::pace::WIDEST;
-use super::publish::{Bytes, Delivery, no_row};
+use super::publish::{Bytes, Delivery, Told, no_row};
 use super::trouble::{Halt, Trouble};
 
 /// The format of all exported parts.
@@ -186,6 +186,9 @@ impl Journal {
     ) -> Result<Result<Option<Placed>, Trouble>, Halt> {
         let (key, format) = (&want.place, want.format);
         let Side { all, files, hidden } = side;
+        if all.is_empty() {
+            return self.nothing_listed(want, stamp);
+        }
         let Some(names) = self.part_names(about, key, format, all) else {
             return Ok(Err(no_row(key)));
         };
@@ -195,18 +198,12 @@ impl Journal {
         if let Err(trouble) = self.rename_parts(key, format, &names)? {
             return Ok(Err(trouble));
         }
-        if all.is_empty() {
-            let what = format!("it has nothing that can be exported as {format}");
-            let mut trouble = Trouble::failed(what);
-            trouble.why = Why::Unsupported;
-            trouble.failure.retryable = false;
-            self.skip_late(want, stamp, &trouble)?;
-            return Ok(Ok(None));
-        }
         let restores = !want.damaged.is_empty();
         // With a damaged attachment of a base, every table says anew where it is.
         let some_only = restores && want.damaged.iter().all(|p| p.format() == Some(format));
         let mtime_secs = self.mtime_of(about.edited);
+        // Each file is recorded by itself, and the first one speaks for all of them.
+        let unfinished = Trouble::failed("it was not finished");
         let (mut placed, mut failed) = (Placed { bytes: 0, written: false }, None);
         for (id, file) in files {
             let product = product_of(format, id);
@@ -228,7 +225,7 @@ impl Journal {
                 && hidden.contains(id)
                 && old.size > bytes.size
             {
-                self.keep_part(key, &product, stamp)?;
+                self.keep_part(want, &product, stamp, &unfinished)?;
                 continue;
             }
             // What is restored may be newer than what is recorded of its neighbours, and one
@@ -240,6 +237,7 @@ impl Journal {
             let delivery = Delivery {
                 product: product.clone(),
                 part_name: names.get(id).map(String::as_str),
+                told: Told::Unfinished(format, &unfinished),
                 ..Delivery::new(key, stamp, mtime_secs)
             };
             match self.deliver(&delivery, bytes)? {
@@ -264,14 +262,44 @@ impl Journal {
         Ok(failed.map_or(Ok(Some(placed)), Err))
     }
 
-    /// Keeps a part as it stands, for what was seen now.
+    /// Ends a want of an object that lists no parts at all. Whom advanced permissions hide
+    /// everything from is told just that, so nothing that stands goes for it (docs:
+    /// bitable-v1/app-table/list).
+    fn nothing_listed(
+        &mut self,
+        want: &Want,
+        stamp: &Stamp,
+    ) -> Result<Result<Option<Placed>, Trouble>, Halt> {
+        let (key, format) = (&want.place, want.format);
+        let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
+        if row.products.keys().any(|product| product.format() == Some(format)) {
+            let mut trouble = Trouble::failed(format!(
+                "it lists nothing any more that can be had as {format}; what was mirrored stays"
+            ));
+            trouble.failure.hint =
+                Some("look whether this identity may still see what is in it".to_owned());
+            return Ok(Err(trouble));
+        }
+        let what = format!("it has nothing that can be exported as {format}");
+        let mut trouble = Trouble::failed(what);
+        trouble.why = Why::Unsupported;
+        trouble.failure.retryable = false;
+        self.skip_late(want, stamp, &trouble)?;
+        Ok(Ok(None))
+    }
+
+    /// Keeps a part as it stands, for what was seen now; it is not all of the format.
     fn keep_part(
         &mut self,
-        key: &PlaceKey,
+        want: &Want,
         product: &ProductKey,
         stamp: &Stamp,
+        unfinished: &Trouble,
     ) -> Result<(), Halt> {
+        let key = &want.place;
         let Some(mut row) = self.row(key).cloned() else { return Ok(()) };
+        let outcome = unfinished.outcome(stamp.clone(), self.clock.now_secs());
+        row.outcomes.insert(want.format, outcome);
         if let Some(product) = row.products.get_mut(product) {
             product.stamp = stamp.clone();
         }

@@ -5,7 +5,7 @@ use crate::layout;
 use crate::model::change::Change;
 use crate::model::local::LocalEntry;
 use crate::model::page::PageRow;
-use crate::model::recorded::{Loc, PlaceRow, ProductKey, ProductRow, Stamp, Why};
+use crate::model::recorded::{Loc, ProductKey, ProductRow, Stamp, Why};
 use crate::model::{ContentHash, Edited, Format, PlaceKey, RelPath};
 use crate::plan::Want;
 use crate::store::RowChange;
@@ -41,13 +41,26 @@ pub(super) struct Delivery<'a> {
     pub stamp: &'a Stamp,
     /// The edit time of the content.
     pub mtime_secs: i64,
-    /// What is told, and the format whose outcome is settled; `None` where the caller
-    /// tells.
-    pub told: Option<(&'a Change, Format)>,
+    /// What is told of it, and what becomes of its format's outcome.
+    pub told: Told<'a>,
     /// A name that the row does not have yet.
     pub name: Option<&'a str>,
     /// What is to be remembered of a page.
     pub page: Option<&'a PageRow>,
+}
+
+/// What is told of a delivery, and what it means for the recorded outcome of a format.
+#[derive(Debug)]
+pub(super) enum Told<'a> {
+    /// Nothing, or the caller does.
+    Nothing,
+    /// The format came: what was recorded against it goes.
+    Came(&'a Change, Format),
+    /// It was only written anew: what was missing in it before is missing still.
+    Again(&'a Change),
+    /// Nothing yet, because it is not all of the format. This is recorded together with
+    /// it, or else a crash would leave something behind that looks finished.
+    Unfinished(Format, &'a Trouble),
 }
 
 impl<'a> Delivery<'a> {
@@ -59,10 +72,21 @@ impl<'a> Delivery<'a> {
             part_name: None,
             stamp,
             mtime_secs,
-            told: None,
+            told: Told::Nothing,
             name: None,
             page: None,
         }
+    }
+}
+
+impl Delivery<'_> {
+    /// True for a file of a side folder that changes nothing else of its row, so that many
+    /// of one row may go in one batch.
+    fn only_adds(&self) -> bool {
+        self.part_name.is_some()
+            && self.name.is_none()
+            && self.page.is_none()
+            && matches!(self.told, Told::Nothing)
     }
 }
 
@@ -90,7 +114,7 @@ impl Journal {
                 for want in &wants {
                     let delivery = Delivery {
                         product: ProductKey::whole(want.format.slot()),
-                        told: Some((&want.change, want.format)),
+                        told: Told::Came(&want.change, want.format),
                         ..Delivery::new(&want.place, &stamp, mtime_secs)
                     };
                     if let Err(trouble) = self.deliver(&delivery, &mut bytes)? {
@@ -169,21 +193,25 @@ impl Journal {
             None
         };
         bytes.copy = Some(at);
-        let Some(mut row) = self.row(delivery.key).cloned() else {
-            return Ok(Err(no_row(delivery.key)));
+        let file = ProductRow {
+            part_name: delivery.part_name.map(str::to_owned),
+            size: bytes.size,
+            blake3: bytes.blake3,
+            mtime_secs,
+            link: None,
+            stamp: delivery.stamp.clone(),
+            doubtful: false,
         };
-        row.products.insert(
-            delivery.product.clone(),
-            ProductRow {
-                part_name: delivery.part_name.map(str::to_owned),
-                size: bytes.size,
-                blake3: bytes.blake3,
-                mtime_secs,
-                link: None,
-                stamp: delivery.stamp.clone(),
-                doubtful: false,
-            },
-        );
+        let (key, product) = (delivery.key.clone(), delivery.product.clone());
+        let Some(row) = self.row(&key) else { return Ok(Err(no_row(&key))) };
+        if delivery.only_adds() {
+            let change = RowChange::Product { key: key.clone(), product, file: Box::new(file) };
+            let (done, wants) = (Vec::new(), Vec::new());
+            self.push(Step { key, op, then: vec![change], done, wants })?;
+            return Ok(Ok(write.is_some()));
+        }
+        let mut row = row.clone();
+        row.products.insert(product, file);
         if let Some(page) = delivery.page {
             row.page = Some(Box::new(page.clone()));
         }
@@ -191,19 +219,27 @@ impl Journal {
             row.names.insert(delivery.product.slot, name.to_owned());
         }
         let (mut events, mut wants) = (Vec::new(), Vec::new());
-        if let Some((change, format)) = delivery.told {
-            row.outcomes.remove(&format);
+        let told = match delivery.told {
+            Told::Nothing => None,
+            Told::Came(change, format) => {
+                row.outcomes.remove(&format);
+                Some((change, Some(Note { format, stamp: delivery.stamp.clone() })))
+            }
+            // Where it fails the row stays as it is, and the next plan sees why it has to be
+            // written.
+            Told::Again(change) => Some((change, None)),
+            Told::Unfinished(format, trouble) => {
+                let outcome = trouble.outcome(delivery.stamp.clone(), self.clock.now_secs());
+                row.outcomes.insert(format, outcome);
+                None
+            }
+        };
+        if let Some((change, note)) = told {
             events.push(done(change.clone(), bytes.size, Some(bytes.blake3), write.is_some()));
-            let note = Some(Note { format, stamp: delivery.stamp.clone() });
             wants.push(Failing { change: change.clone(), note });
         }
-        self.push(Step {
-            key: delivery.key.clone(),
-            op,
-            then: vec![RowChange::Put { key: delivery.key.clone(), place: Box::new(row) }],
-            done: events,
-            wants,
-        })?;
+        let then = vec![RowChange::Put { key: key.clone(), place: Box::new(row) }];
+        self.push(Step { key, op, then, done: events, wants })?;
         Ok(Ok(write.is_some()))
     }
 
@@ -219,13 +255,17 @@ impl Journal {
             Err(trouble) => return Ok(Err(trouble)),
         };
         let at = Loc::Mirror(path.clone());
-        self.ready(key, std::slice::from_ref(&at))?;
+        if delivery.only_adds() {
+            self.ready_to_add(key, &at)?;
+        } else {
+            self.ready(key, std::slice::from_ref(&at))?;
+        }
         if let Some(folder) = path.parent()
             && let Err(error) = self.ensure_dir(&folder)
         {
             return Ok(Err(Trouble::of_disk(error, &self.settings)?));
         }
-        let Some(row) = self.row(key).cloned() else { return Ok(Err(no_row(key))) };
+        let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
         let old = row.products.get(&delivery.product).cloned();
         let looked = self.look_at(&at, old.as_ref(), bytes);
         let standing = match looked {
@@ -251,7 +291,7 @@ impl Journal {
                     Some(old) if old.blake3 == bytes.blake3 => old.mtime_secs,
                     _ => mtime_secs,
                 };
-                if old.is_none() && self.is_taken(key, &row, delivery, &at) {
+                if old.is_none() && self.is_taken(delivery, &at) {
                     return Ok(Err(Trouble::blocked(&path, "the copy of another place")));
                 }
                 let set = mtime_found.abs_diff(mtime_secs) > MTIME_TOLERANCE_SECS;
@@ -259,13 +299,17 @@ impl Journal {
             }
             Standing::Altered => {
                 // What somebody wrote there is kept, in the trash.
-                let mut without = row;
+                // Products of the row may wait, and belong into what is recorded now.
+                self.flush()?;
+                let Some(mut without) = self.row(key).cloned() else {
+                    return Ok(Err(no_row(key)));
+                };
                 without.products.remove(&delivery.product);
                 let trashed = self.trash_now(key, &path, Some(without))?;
                 Ok(trashed.map(|()| Spot::Write { path, mtime_secs, fresh: true }))
             }
             Standing::Stranger(what) => {
-                if self.is_taken(key, &row, delivery, &at) {
+                if self.is_taken(delivery, &at) {
                     return Ok(Err(Trouble::blocked(&path, "the copy of another place")));
                 }
                 if what == LocalEntry::Dir {
@@ -336,10 +380,12 @@ impl Journal {
     }
 
     /// True where what stands there belongs to another place.
-    fn is_taken(&self, key: &PlaceKey, row: &PlaceRow, delivery: &Delivery<'_>, at: &Loc) -> bool {
+    fn is_taken(&self, delivery: &Delivery<'_>, at: &Loc) -> bool {
+        let key = delivery.key;
+        let parent = self.row(key).and_then(|row| row.parent.as_ref());
         delivery.part_name.is_none()
             && self
-                .owner(&key.source, row.parent.as_ref(), at)
+                .owner(&key.source, parent, at)
                 .is_some_and(|owner| owner != (key.clone(), delivery.product.slot))
     }
 
@@ -347,10 +393,10 @@ impl Journal {
         if let Some(sealed) = bytes.sealed.take() {
             return Ok(Ok(sealed));
         }
-        // The first place must really have them before the next one copies.
-        self.flush()?;
         let missing = || Trouble::failed("the bytes could not be copied within the mirror");
         let Some(from) = &bytes.copy else { return Ok(Err(missing())) };
+        // The first place must really have them before the next one copies.
+        self.ready_at(from)?;
         match self.disk.stage_copy(from) {
             Ok(sealed) => Ok(keep_if(&self.disk, sealed, bytes.blake3).ok_or_else(missing)),
             Err(error) => Ok(Err(Trouble::of_disk(error, &self.settings)?)),

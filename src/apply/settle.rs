@@ -9,8 +9,9 @@ use crate::store::{Act, Intent, RowChange};
 pub(super) fn settle(disk: &Disk, intents: &[(u64, Intent)]) -> Result<Vec<RowChange>, DiskError> {
     let mut changes = Vec::new();
     // Intents are settled in the order in which they were made, each by itself: no two
-    // of a batch concern one row or one path, so the rows of those that happened are
-    // right whatever became of the others.
+    // of a batch concern one path, and no two one row, but where each adds a product of
+    // its own to it. So the changes of those that happened are right whatever became of
+    // the others.
     for (_, intent) in intents {
         if happened(disk, &intent.act)? {
             changes.extend(intent.then.iter().cloned());

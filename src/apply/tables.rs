@@ -386,7 +386,9 @@ impl Journal {
         stamp: &Stamp,
         tables: Tables,
     ) -> Result<(), Halt> {
-        let Tables { all, files, assets, hidden, trouble, ended } = tables;
+        let Tables { all, files, mut assets, hidden, trouble, ended } = tables;
+        // No table at all is what advanced permissions show, too.
+        assets.complete &= !all.is_empty();
         let mut assets = Ready::new(assets);
         let mut side = Side::new(all, files);
         side.hidden = hidden;
@@ -404,11 +406,16 @@ impl Journal {
             }
             // Tables are of use without their attachments too.
             let placed = self.place_side(about, want, stamp, &mut side)?;
-            let placed = match (placed, with, &trouble) {
+            let mut placed = match (placed, with, &trouble) {
                 (Ok(placed), Ok(bytes), None) => Ok(placed.map(|placed| placed.and(bytes))),
                 (Err(trouble), _, _) | (Ok(_), Err(trouble), _) => Err(trouble),
                 (Ok(_), Ok(_), Some(trouble)) => Err(trouble.clone()),
             };
+            if let Ok(Some(_)) = placed
+                && let Err(trouble) = self.drop_assets(&want.place, &assets)?
+            {
+                placed = Err(trouble);
+            }
             self.end_side(want, stamp, placed)?;
         }
         self.discard_assets(assets);

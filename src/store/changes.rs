@@ -14,6 +14,8 @@ pub(super) trait Rows {
     type Error;
     /// Writes a row.
     fn put(&mut self, key: &PlaceKey, row: &PlaceRow) -> Result<(), Self::Error>;
+    /// Reads a row.
+    fn get(&self, key: &PlaceKey) -> Result<Option<PlaceRow>, Self::Error>;
     /// Removes a row and returns it.
     fn take(&mut self, key: &PlaceKey) -> Result<Option<PlaceRow>, Self::Error>;
     /// Every place of a source with its parent, but those at the top.
@@ -24,15 +26,39 @@ pub(super) trait Rows {
 
 /// Applies changes in their order.
 pub(super) fn apply<R: Rows>(rows: &mut R, changes: &[RowChange]) -> Result<(), R::Error> {
-    for change in changes {
+    for run in changes.chunk_by(is_one_row) {
+        let Some(change) = run.last() else { continue };
         match change {
             RowChange::Put { key, place } => rows.put(key, place)?,
+            RowChange::Product { key, .. } => put_products(rows, key, run)?,
             RowChange::Drop { key } => _ = rows.take(key)?,
             RowChange::Rekey { from, to } => rekey(rows, from, to)?,
             RowChange::Source { name, source } => rows.put_source(name, source)?,
         }
     }
     Ok(())
+}
+
+/// True for products of one row, which is then read and written once for all of them.
+fn is_one_row(one: &RowChange, next: &RowChange) -> bool {
+    match (one, next) {
+        (RowChange::Product { key, .. }, RowChange::Product { key: next, .. }) => key == next,
+        _ => false,
+    }
+}
+
+fn put_products<R: Rows>(
+    rows: &mut R,
+    key: &PlaceKey,
+    changes: &[RowChange],
+) -> Result<(), R::Error> {
+    let Some(mut row) = rows.get(key)? else { return Ok(()) };
+    for change in changes {
+        if let RowChange::Product { product, file, .. } = change {
+            row.products.insert(product.clone(), (**file).clone());
+        }
+    }
+    rows.put(key, &row)
 }
 
 /// Moves what is below the folder `from` below `to`. The folder's own row is not
@@ -91,6 +117,10 @@ impl Rows for Recorded {
     fn put(&mut self, key: &PlaceKey, row: &PlaceRow) -> Result<(), Infallible> {
         self.places.insert(key.clone(), row.clone());
         Ok(())
+    }
+
+    fn get(&self, key: &PlaceKey) -> Result<Option<PlaceRow>, Infallible> {
+        Ok(self.places.get(key).cloned())
     }
 
     fn take(&mut self, key: &PlaceKey) -> Result<Option<PlaceRow>, Infallible> {

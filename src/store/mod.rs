@@ -23,7 +23,7 @@ use redb::{Database, ReadableDatabase, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use crate::model::account::Account;
-use crate::model::recorded::{Loc, PlaceRow, Recorded, Slot, SourceRow};
+use crate::model::recorded::{Loc, PlaceRow, ProductKey, ProductRow, Recorded, Slot, SourceRow};
 use crate::model::{ContentHash, PlaceKey, RelPath, SourceName};
 
 pub use changes::apply_changes;
@@ -94,6 +94,15 @@ pub enum RowChange {
         key: PlaceKey,
         /// The whole row.
         place: Box<PlaceRow>,
+    },
+    /// Write one product into a row, where the row is there: the rest of it stays as it is.
+    Product {
+        /// The row's key.
+        key: PlaceKey,
+        /// Which product.
+        product: ProductKey,
+        /// What is known of it.
+        file: Box<ProductRow>,
     },
     /// Drop a row.
     Drop {

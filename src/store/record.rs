@@ -129,6 +129,13 @@ impl Rows for TableRows<'_, '_> {
         Ok(())
     }
 
+    fn get(&self, key: &PlaceKey) -> Result<Option<PlaceRow>, StoreError> {
+        let key = key_text(key);
+        let row = self.places.get(key.as_str()).map_err(|e| self.store.fault("read", e))?;
+        let Some(bytes) = row.map(|row| row.value().to_vec()) else { return Ok(None) };
+        self.decode(&key, &bytes).map(Some)
+    }
+
     fn take(&mut self, key: &PlaceKey) -> Result<Option<PlaceRow>, StoreError> {
         let key = key_text(key);
         let old = self.places.remove(key.as_str()).map_err(|e| self.store.fault("write", e))?;

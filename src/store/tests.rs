@@ -66,6 +66,19 @@ fn source(name: &str, root: &str) -> RowChange {
     RowChange::Source { name: name.into(), source }
 }
 
+fn product(key: PlaceKey, part: &str) -> RowChange {
+    let file = ProductRow {
+        part_name: Some(part.to_owned()),
+        size: 1,
+        blake3: blake3::hash(part.as_bytes()).into(),
+        mtime_secs: 1,
+        link: None,
+        stamp: Stamp::default(),
+        doubtful: false,
+    };
+    RowChange::Product { key, product: ProductKey::asset(part), file: Box::new(file) }
+}
+
 fn publish(path: &str, token: &str) -> Intent {
     let act = Act::Publish {
         to: RelPath::new(path).unwrap(),
@@ -386,6 +399,7 @@ fn any_change() -> impl Strategy<Value = RowChange> {
             let place = Box::new(row(parent.as_deref(), key.token.as_str(), folder));
             RowChange::Put { key, place }
         }),
+        2 => (any_key(), "[a-c]").prop_map(|(key, part)| product(key, &part)),
         1 => any_key().prop_map(|key| RowChange::Drop { key }),
         2 => (any_key(), any_key()).prop_map(|(from, to)| RowChange::Rekey { from, to }),
         1 => ("[ab]", "[xy]").prop_map(|(name, root)| source(&name, &root)),

@@ -14,7 +14,7 @@ use crate::plan::Want;
 use super::super::assets::Ready;
 use super::super::fetch::About;
 use super::super::journal::Journal;
-use super::super::publish::{Delivery, no_row};
+use super::super::publish::{Delivery, Told, no_row};
 use super::super::trouble::{Halt, Trouble};
 use super::{Page, kept};
 
@@ -61,7 +61,7 @@ impl Journal {
         stamp: &Stamp,
         page: Page,
     ) -> Result<(), Halt> {
-        let Page { kept, assets, trouble, .. } = page;
+        let Page { kept, stamp: of_kept, assets, trouble } = page;
         let mut assets = Ready::new(assets);
         self.report.bytes += assets.size();
         let hash = match kept::keep(&self.disk, &kept) {
@@ -74,7 +74,8 @@ impl Journal {
                 (Err(trouble), _) => Err(trouble.clone()),
                 (Ok(_), Format::Blocks) => self.publish_blocks(want, stamp, mtime_secs, &kept)?,
                 (Ok(hash), _) => {
-                    let write = Write { kept: &kept, hash: *hash, stamp, mtime_secs };
+                    let is_kept = of_kept.is_some();
+                    let write = Write { kept: &kept, hash: *hash, is_kept, stamp, mtime_secs };
                     self.publish_md(want, &write, &mut assets, trouble.as_ref())?
                 }
             };
@@ -102,27 +103,67 @@ impl Journal {
             return Ok(Err(trouble));
         }
         let Kept { links, lists, embeds, .. } = write.kept;
-        let page = PageRow {
+        let mut page = PageRow {
             kept: write.hash,
             around: ContentHash([0; 32]),
             links: links.clone(),
             lists: lists.clone(),
             embeds: embeds.clone(),
         };
+        if write.is_kept {
+            self.keep_checks(key, &mut page);
+        }
         if self.atlas.is_none() {
             self.atlas = Some(Atlas::of(self.current()));
         }
         let atlas = self.atlas.as_ref().expect("made above");
         let Some(around) = self.around(atlas, key, &page) else { return Ok(Err(no_row(key))) };
         let told = match trouble {
-            None => Some((&want.change, Format::Md)),
-            Some(_) => None,
+            None => Told::Came(&want.change, Format::Md),
+            Some(trouble) => Told::Unfinished(Format::Md, trouble),
         };
-        let written = self.write_page(key, page, &around, write, told)?;
-        Ok(match (written, trouble) {
-            (Ok(_), Some(trouble)) => Err(trouble.clone()),
-            (written, _) => written.map(drop),
-        })
+        if let Err(trouble) = self.write_page(key, page, &around, write, told)? {
+            return Ok(Err(trouble));
+        }
+        if let Some(trouble) = trouble {
+            return Ok(Err(trouble.clone()));
+        }
+        self.drop_assets_of_page(key, write, assets)
+    }
+
+    /// What it embeds was fetched long ago, and found to be the same since.
+    fn keep_checks(&self, key: &PlaceKey, page: &mut PageRow) {
+        let known = self.row(key).and_then(|row| row.page.as_ref());
+        for embed in &mut page.embeds {
+            let mut known = known.iter().flat_map(|page| &page.embeds);
+            let same = known.find(|known| {
+                known.object == embed.object
+                    && known.hash == embed.hash
+                    && known.checked_secs > embed.checked_secs
+            });
+            if let Some(same) = same {
+                *embed = same.clone();
+            }
+        }
+    }
+
+    /// Drops what the page no longer shows, once its new text is there.
+    fn drop_assets_of_page(
+        &mut self,
+        key: &PlaceKey,
+        write: &Write<'_>,
+        assets: &Ready,
+    ) -> Result<Result<(), Trouble>, Halt> {
+        if self.dropped(key, assets).is_empty() {
+            return Ok(Ok(()));
+        }
+        // A refusal of the disk shows only now, and is told then.
+        self.flush()?;
+        let page = self.row(key).and_then(|row| row.page.as_ref());
+        if page.is_none_or(|page| page.kept != write.hash) {
+            return Ok(Ok(()));
+        }
+        self.drop_assets(key, assets)
     }
 
     /// What a page shows of the copy as it is now.
@@ -147,7 +188,7 @@ impl Journal {
         page: PageRow,
         around: &Around,
         write: &Write<'_>,
-        told: Option<(&crate::model::change::Change, Format)>,
+        told: Told<'_>,
     ) -> Result<Result<bool, Trouble>, Halt> {
         let rendered = write.kept.render(around);
         let page = PageRow { around: around.hash(), ..page };
@@ -198,7 +239,7 @@ impl Journal {
         };
         let delivery = Delivery {
             product: ProductKey::whole(Format::Blocks.slot()),
-            told: Some((&want.change, Format::Blocks)),
+            told: Told::Came(&want.change, Format::Blocks),
             ..Delivery::new(&want.place, stamp, mtime_secs)
         };
         let written = self.deliver(&delivery, &mut bytes)?;
@@ -225,6 +266,8 @@ pub(super) struct Write<'a> {
     pub kept: &'a Kept,
     /// Its name in the state folder.
     pub hash: ContentHash,
+    /// It was there before; what it embeds may have been looked at since.
+    pub is_kept: bool,
     pub stamp: &'a Stamp,
     pub mtime_secs: i64,
 }

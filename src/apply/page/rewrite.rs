@@ -12,7 +12,7 @@ use crate::plan::Rewrite;
 use crate::store::RowChange;
 
 use super::super::journal::{Failing, Journal, done};
-use super::super::publish::no_row;
+use super::super::publish::{Told, no_row};
 use super::super::trouble::{Halt, Trouble};
 use super::kept;
 use super::publish::Write;
@@ -93,9 +93,9 @@ impl Journal {
             return Ok(Err(no_row(key)));
         };
         let (hash, mtime_secs) = (page.kept, old.mtime_secs);
-        let write = Write { kept: &kept, hash, stamp: &old.stamp, mtime_secs };
-        let told = Some((change, Format::Md));
-        Ok(self.write_page(key, page, around, &write, told)?.map(drop))
+        let is_kept = true;
+        let write = Write { kept: &kept, hash, is_kept, stamp: &old.stamp, mtime_secs };
+        Ok(self.write_page(key, page, around, &write, Told::Again(change))?.map(drop))
     }
 
     /// Forgets kept blocks that are gone or damaged, so that the next run fetches the page.

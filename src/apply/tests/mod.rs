@@ -7,6 +7,7 @@ mod moves;
 mod pages;
 mod removal;
 mod service;
+mod unfinished;
 
 use std::collections::BTreeMap;
 use std::fs;

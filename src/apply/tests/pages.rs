@@ -13,8 +13,8 @@ use crate::export::docx::markdown::Found;
 use crate::model::recorded::Why;
 use crate::plan::{Plan, Prune, Removal, Rewrite, Want};
 
-const MD: Slot = Slot::Product(Format::Md);
-const ASSETS: Slot = Slot::Product(Format::Assets);
+pub const MD: Slot = Slot::Product(Format::Md);
+pub const ASSETS: Slot = Slot::Product(Format::Assets);
 const BLOCKS: Slot = Slot::Product(Format::Blocks);
 
 fn run(content: &str) -> Value {
@@ -22,7 +22,7 @@ fn run(content: &str) -> Value {
 }
 
 /// A document with that text, a link to `b`, and that picture.
-fn kept(text: &str, picture: Option<&str>) -> Kept {
+pub fn kept(text: &str, picture: Option<&str>) -> Kept {
     let link = json!({"mention_doc":
         {"token": "b", "obj_type": 22, "url": "https://x.feishu.cn/docx/b", "title": "B"}});
     let mut children = vec!["t"];
@@ -45,7 +45,7 @@ fn kept(text: &str, picture: Option<&str>) -> Kept {
 }
 
 /// The page `drive/A.md`, not fetched yet, and beside it what it links to.
-fn world() -> World {
+pub fn world() -> World {
     let world = World::new();
     let names = [(MD, "A.md"), (ASSETS, "A.assets"), (BLOCKS, "A.blocks.json")];
     let mut page = row("a", None, &names);
@@ -58,7 +58,7 @@ fn world() -> World {
 }
 
 /// As fetched: with these pictures, of all that it should have.
-fn page(journal: &Journal, kept: Kept, pictures: &[(&str, &str)]) -> Page {
+pub fn page(journal: &Journal, kept: Kept, pictures: &[(&str, &str)]) -> Page {
     let file = |(part, bytes): &(&str, &str)| {
         let mut staged = journal.disk.stage().unwrap();
         staged.write(bytes.as_bytes()).unwrap();
@@ -69,7 +69,7 @@ fn page(journal: &Journal, kept: Kept, pictures: &[(&str, &str)]) -> Page {
     Page { kept, stamp: None, assets, trouble: None }
 }
 
-fn got(wants: Vec<Want>, page: Page) -> Got {
+pub fn got(wants: Vec<Want>, page: Page) -> Got {
     let about = About {
         object: Object::new(ObjType::Docx, "a"),
         url: None,
@@ -82,7 +82,7 @@ fn got(wants: Vec<Want>, page: Page) -> Got {
 }
 
 impl World {
-    fn publish(&self, kept: Kept, pictures: &[(&str, &str)]) -> Recorded {
+    pub fn publish(&self, kept: Kept, pictures: &[(&str, &str)]) -> Recorded {
         self.run(|journal| {
             let page = page(journal, kept, pictures);
             journal.publish(got(vec![want(&key("a"), Format::Md, "drive/A.md")], page))
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Another title for what the page links to, as a plan's move leaves it.
-    fn rename(&self, journal: &mut Journal, name: &str) -> Result<(), Halt> {
+    pub fn rename(&self, journal: &mut Journal, name: &str) -> Result<(), Halt> {
         let mut row = journal.row(&key("b")).unwrap().clone();
         let old = row.names.insert(DOCX, name.to_owned()).unwrap();
         let (old, name) = (format!("drive/{old}"), format!("drive/{name}"));
@@ -106,7 +106,7 @@ impl World {
         names
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         fs::read_to_string(self.path("drive/A.md")).unwrap()
     }
 
@@ -126,7 +126,7 @@ fn rewrite(kind: ChangeKind) -> Rewrite {
     Rewrite { place: key("a"), change }
 }
 
-const GO_ON: &dyn Fn() -> bool = &|| false;
+pub const GO_ON: &dyn Fn() -> bool = &|| false;
 
 #[test]
 fn a_page_comes_with_its_pictures() {
