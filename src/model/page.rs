@@ -36,6 +36,10 @@ pub struct Embed {
     /// Of a board: hash of its nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<ContentHash>,
+    /// It might not be read then: what the page shows of it is a note, or what was copied
+    /// before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// When it was looked at last, seconds since 1970.
     pub checked_secs: i64,
 }

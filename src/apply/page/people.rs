@@ -1,7 +1,9 @@
 //! Names of people, and what else pages learn once a run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::feishu::{ApiError, Class};
 
@@ -16,6 +18,10 @@ pub(in crate::apply) struct Learned {
     people: tokio::sync::Mutex<People>,
     /// Endpoints of which it was told that they may not be called.
     told: Mutex<BTreeSet<&'static str>>,
+    /// The scope for pictures and files is missing: each of them would say so.
+    no_media: AtomicBool,
+    /// Held while a base is asked, by its token.
+    bases: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -28,12 +34,37 @@ struct People {
 
 impl Learned {
     /// Says once a run what the app lacks.
-    pub(super) fn warn_once(&self, fetcher: &Fetcher, error: &ApiError) {
+    pub(in crate::apply) fn warn_once(&self, fetcher: &Fetcher, error: &ApiError) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.insert(error.endpoint) {
             let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
             fetcher.progress.warn(&format!("pages do without what this call gives: {error}{hint}"));
         }
+    }
+
+    /// Remembers that pictures and files may not be read by this app at all.
+    pub(in crate::apply) fn close_media(&self) {
+        self.no_media.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`Self::close_media`].
+    pub(in crate::apply) fn media_are_closed(&self) -> bool {
+        self.no_media.load(Ordering::Relaxed)
+    }
+
+    /// Makes a call to a base when no other is under way: the service refuses parallel ones
+    /// (docs: bitable-v1/app-table-record/search, codes 1254290 and 1254607).
+    pub(in crate::apply) async fn one_by_one<T>(
+        &self,
+        base: &str,
+        call: impl Future<Output = T>,
+    ) -> T {
+        let turn = {
+            let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+            bases.entry(base.to_owned()).or_default().clone()
+        };
+        let _mine = turn.lock().await;
+        call.await
     }
 
     async fn names(
@@ -83,5 +114,32 @@ impl Making<'_> {
         self.kept.owner = names.get(&owner).cloned().unwrap_or(owner);
         self.kept.people = names.into_iter().filter(|(id, _)| users.contains(id)).collect();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// Two pages show one base, and a third another: calls to one base never overlap.
+    #[tokio::test]
+    async fn a_base_is_asked_one_call_at_a_time() {
+        let learned = Learned::default();
+        let (now, most, all) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (now, most, all, learned) = (&now, &most, &all, &learned);
+        let call = |base: &'static str, counted: usize| {
+            learned.one_by_one(base, async move {
+                all.fetch_add(1, Ordering::Relaxed);
+                most.fetch_max(now.fetch_add(counted, Ordering::Relaxed), Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                now.fetch_sub(counted, Ordering::Relaxed);
+                all.fetch_sub(1, Ordering::Relaxed)
+            })
+        };
+        let (_, _, together) = tokio::join!(call("appA", 1), call("appA", 1), call("appB", 0));
+        assert_eq!(most.load(Ordering::Relaxed), 0, "none was under way when another began");
+        assert_eq!(together, 2, "bases do not wait for each other");
     }
 }
