@@ -31,7 +31,7 @@ impl Making<'_> {
         let nodes = match self.ask(fetcher.client.get_board_nodes(token)).await? {
             Found::Here(nodes) => nodes,
             Found::Forbidden => {
-                self.refuse(object);
+                self.refuse(&object);
                 return Ok(self.board_before(token).await);
             }
             Found::Absent(why) => return Ok(Found::Absent(why)),
@@ -56,7 +56,7 @@ impl Making<'_> {
             Err(setback) => self.failed(setback)?,
         };
         if matches!(picture, Found::Forbidden) {
-            self.refuse(object.clone());
+            self.refuse(&object);
             if let before @ Found::Here(_) = self.board_before(token).await {
                 return Ok(before);
             }

@@ -51,8 +51,9 @@ pub(super) struct Making<'a> {
     pub extras: Vec<String>,
     /// How many things stay as they were copied before, because they may not be read now.
     pub stayed: usize,
-    /// What was kept of the page before, once somebody asked for it.
-    before: Option<Option<Box<Kept>>>,
+    /// What was kept of the page before, where it was looked for and found.
+    before: Option<Box<Kept>>,
+    looked: bool,
     /// The first thing that failed for now.
     first: Option<Failure>,
 }
@@ -65,8 +66,8 @@ impl<'a> Making<'a> {
         kept: Kept,
     ) -> Self {
         let (files, extras) = (Vec::new(), Vec::new());
-        let (stayed, before, first) = (0, None, None);
-        Self { fetcher, about, places, kept, files, extras, stayed, before, first }
+        let (stayed, before, looked, first) = (0, None, false, None);
+        Self { fetcher, about, places, kept, files, extras, stayed, before, looked, first }
     }
 
     /// Asks for something that the page can do without.
@@ -117,22 +118,20 @@ impl<'a> Making<'a> {
 
     /// What was kept of the page before, wherever it can still be read.
     pub(super) async fn before(&mut self) -> Option<&Kept> {
-        if self.before.is_none() {
-            let mut found = None;
+        if !std::mem::replace(&mut self.looked, true) {
             for hash in self.places.0.iter().filter_map(|place| place.before) {
                 let disk = self.fetcher.disk.clone();
                 match blocking(move || kept::load(&disk, hash)).await {
                     Ok(kept) if kept.document == self.kept.document => {
-                        found = Some(Box::new(kept));
+                        self.before = Some(Box::new(kept));
                         break;
                     }
                     Ok(_) => {}
                     Err(why) => tracing::debug!(%hash, %why, "kept blocks cannot be used"),
                 }
             }
-            self.before = Some(found);
         }
-        self.before.as_ref()?.as_deref()
+        self.before.as_deref()
     }
 
     /// Remembers a failure that the next run may not meet again; hands back any other.
@@ -202,9 +201,9 @@ impl<'a> Making<'a> {
     }
 
     /// Remembers that it would show something which may not be read.
-    pub(super) fn refuse(&mut self, object: Object) {
+    pub(super) fn refuse(&mut self, object: &Object) {
         self.embed(object.clone(), None);
-        for embed in self.kept.embeds.iter_mut().filter(|embed| embed.object == object) {
+        for embed in self.kept.embeds.iter_mut().filter(|embed| embed.object == *object) {
             embed.refused = true;
         }
     }

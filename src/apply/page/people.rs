@@ -38,7 +38,9 @@ impl Learned {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.insert(error.endpoint) {
             let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-            fetcher.progress.warn(&format!("pages do without what this call gives: {error}{hint}"));
+            fetcher
+                .progress
+                .warn(&format!("pages and bases do without what this call gives: {error}{hint}"));
         }
     }
 
@@ -54,17 +56,20 @@ impl Learned {
 
     /// Makes a call to a base when no other is under way: the service refuses parallel ones
     /// (docs: bitable-v1/app-table-record/search, codes 1254290 and 1254607).
-    pub(in crate::apply) async fn one_by_one<T>(
+    pub(in crate::apply) fn one_by_one<T>(
         &self,
         base: &str,
         call: impl Future<Output = T>,
-    ) -> T {
-        let turn = {
-            let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
-            bases.entry(base.to_owned()).or_default().clone()
-        };
-        let _mine = turn.lock().await;
-        call.await
+    ) -> impl Future<Output = T> {
+        let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = bases.entry(base.to_owned()).or_default().clone();
+        drop(bases);
+        // A call is large, and is handed on through many futures.
+        let call = Box::pin(call);
+        async move {
+            let _mine = turn.lock().await;
+            call.await
+        }
     }
 
     async fn names(

@@ -66,7 +66,7 @@ impl Making<'_> {
         if fetcher.learned.media_are_closed() && self.kept.media.values().any(refused) {
             // Once the app has the scope, nothing but the page itself can bring them.
             let document = Object::new(ObjType::Docx, self.kept.document.as_str());
-            self.refuse(document);
+            self.refuse(&document);
         }
         Ok(())
     }

@@ -53,7 +53,7 @@ impl Making<'_> {
         };
         let object = Object::new(ObjType::Docx, document);
         if refused {
-            self.refuse(object);
+            self.refuse(&object);
         } else if tree.is_some() && document != self.kept.document {
             self.embed(object, None);
         }

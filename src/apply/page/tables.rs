@@ -39,7 +39,7 @@ impl Making<'_> {
                 Found::Absent(why) => Found::Absent(why.clone()),
             };
             if matches!(data, Found::Forbidden) {
-                self.refuse(Object::new(ObjType::Sheet, part.container.as_str()));
+                self.refuse(&Object::new(ObjType::Sheet, part.container.as_str()));
             }
             let tokens = tokens(part);
             let data = self.or_before(data, |kept| kept.sheets.get(&tokens[0])).await;
@@ -129,7 +129,7 @@ impl Making<'_> {
                 Found::Absent(why) => Found::Absent(why.clone()),
             };
             if matches!(data, Found::Forbidden) {
-                self.refuse(Object::new(ObjType::Bitable, part.container.as_str()));
+                self.refuse(&Object::new(ObjType::Bitable, part.container.as_str()));
             }
             let tokens = tokens(part);
             let data = self.or_before(data, |kept| kept.bitables.get(&tokens[0])).await;
