@@ -124,27 +124,41 @@ impl Making<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::cell::Cell;
 
     use super::*;
+
+    /// How many calls are under way, and how many were at most.
+    struct Count(Cell<usize>, Cell<usize>);
+
+    impl Count {
+        fn begin(&self) {
+            self.0.set(self.0.get() + 1);
+            self.1.set(self.1.get().max(self.0.get()));
+        }
+
+        fn end(&self) {
+            self.0.set(self.0.get() - 1);
+        }
+    }
 
     /// Two pages show one base, and a third another: calls to one base never overlap.
     #[tokio::test]
     async fn a_base_is_asked_one_call_at_a_time() {
         let learned = Learned::default();
-        let (now, most, all) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-        let (now, most, all, learned) = (&now, &most, &all, &learned);
-        let call = |base: &'static str, counted: usize| {
+        let [base_a, base_b, all] = [const { Count(Cell::new(0), Cell::new(0)) }; 3];
+        let call = |base: &'static str, count| {
+            let (all, count): (_, &Count) = (&all, count);
             learned.one_by_one(base, async move {
-                all.fetch_add(1, Ordering::Relaxed);
-                most.fetch_max(now.fetch_add(counted, Ordering::Relaxed), Ordering::Relaxed);
+                count.begin();
+                all.begin();
                 tokio::task::yield_now().await;
-                now.fetch_sub(counted, Ordering::Relaxed);
-                all.fetch_sub(1, Ordering::Relaxed)
+                all.end();
+                count.end();
             })
         };
-        let (_, _, together) = tokio::join!(call("appA", 1), call("appA", 1), call("appB", 0));
-        assert_eq!(most.load(Ordering::Relaxed), 0, "none was under way when another began");
-        assert_eq!(together, 2, "bases do not wait for each other");
+        tokio::join!(call("appA", &base_a), call("appA", &base_a), call("appB", &base_b));
+        assert_eq!(base_a.1.get(), 1);
+        assert_eq!(all.1.get(), 2, "bases do not wait for each other");
     }
 }
