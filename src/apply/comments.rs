@@ -9,7 +9,7 @@ use crate::model::change::Failure;
 use crate::model::recorded::Why;
 
 use super::fetch::{About, Fetcher, Setback};
-use super::sink::blocking;
+use super::sink::{blocking, staged};
 use super::trouble::Trouble;
 
 /// Fetches all comments with all replies.
@@ -36,12 +36,7 @@ pub(super) async fn get(fetcher: &Fetcher, about: &About) -> Result<Sealed, Setb
     let text = discussion.named(&names).to_json();
     fetcher.progress.received(text.len() as u64);
     let disk = fetcher.disk.clone();
-    let staged = blocking(move || {
-        let mut staged = disk.stage()?;
-        staged.write(&text)?;
-        staged.seal()
-    });
-    Ok(staged.await?)
+    Ok(blocking(move || staged(&disk, &text)).await?)
 }
 
 /// The scope for comments is missing. docs: CommentAPI/list, drive-v1/file-comment-reply/list.

@@ -23,6 +23,12 @@ const PROGRESS: u64 = 256 << 10;
 /// New beginnings after the first, where two replies do not fit together.
 const RESTARTS: u32 = 2;
 
+/// Why something is not shown for now.
+pub(super) const FAILED: &str = "could not be fetched";
+
+/// Why something is not shown: the service refused it to this identity.
+pub(super) const FORBIDDEN: &str = "may not be read";
+
 /// Why something is not shown: it was there once.
 pub(super) const DELETED: &str = "deleted";
 
@@ -74,9 +80,13 @@ enum Way<'a> {
 /// Downloads it, whole, within `filter.max_size`. What may not be read, is gone or too
 /// large is no setback: the page or record says so.
 pub(super) async fn get(fetcher: &Fetcher, media: &Media) -> Result<Found<File>, Setback> {
+    if fetcher.learned.media_are_closed() {
+        return Ok(Found::Forbidden);
+    }
     let extras = || std::iter::once(None).chain(media.extras.iter().map(|e| Some(e.as_str())));
     for extra in extras() {
         match found(fetcher, media, &Way::Token(extra)).await? {
+            Found::Forbidden if fetcher.learned.media_are_closed() => return Ok(Found::Forbidden),
             Found::Forbidden => {}
             found => return Ok(found),
         }
@@ -87,6 +97,11 @@ pub(super) async fn get(fetcher: &Fetcher, media: &Media) -> Result<Found<File>,
         {
             Ok(links) => links,
             Err(error) if is_forbidden(&error) => continue,
+            // The other way needs a scope of its own.
+            Err(error) if error.lacks_scope() => {
+                fetcher.learned.warn_once(fetcher, &error);
+                return Ok(Found::Forbidden);
+            }
             Err(error) => return Err(fetcher.judge(error)),
         };
         let Some((_, link)) = links.into_iter().find(|(token, _)| *token == media.token) else {
@@ -120,6 +135,13 @@ async fn found(fetcher: &Fetcher, media: &Media, way: &Way<'_>) -> Result<Found<
         Ok(file) => Found::Here(file),
         Err(Refused::TooLarge) => Found::Absent(TOO_LARGE.to_owned()),
         Err(Refused::Api(error)) if is_forbidden(&error) => Found::Forbidden,
+        // A page or base is of use without its pictures. It was read itself, so that it is
+        // not the app as a whole that is refused.
+        Err(Refused::Api(error)) if error.lacks_scope() => {
+            fetcher.learned.close_media();
+            fetcher.learned.warn_once(fetcher, &error);
+            Found::Forbidden
+        }
         Err(Refused::Api(error)) => match error.class {
             Class::Gone => Found::Absent(DELETED.to_owned()),
             Class::Refused | Class::Unsupported => Found::Absent(REFUSED.to_owned()),

@@ -450,6 +450,7 @@ fn standing(recorded: &Recorded, want: &Want) -> Standing {
     });
     Standing {
         kept,
+        before: recorded.places.get(&want.place).and_then(|row| Some(row.page.as_ref()?.kept)),
         here: assets(&want.place, &want.damaged),
         elsewhere: from.map(|key| assets(key, &[])).unwrap_or_default(),
     }

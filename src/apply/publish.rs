@@ -491,11 +491,7 @@ impl Journal {
 
     /// A text made here, in staging.
     pub(super) fn stage_text(&mut self, text: &[u8]) -> Result<Result<Bytes, Trouble>, Halt> {
-        let staged = self.disk.stage().and_then(|mut staged| {
-            staged.write(text)?;
-            staged.seal()
-        });
-        match staged {
+        match super::sink::staged(&self.disk, text) {
             Ok(sealed) => Ok(Ok(Bytes::new(sealed))),
             Err(error) => Ok(Err(Trouble::of_disk(error, &self.settings)?)),
         }

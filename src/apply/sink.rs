@@ -1,8 +1,10 @@
 //! A body on its way into staging: chunks in, a checked file out, in constant memory.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::disk::{DiskError, Sealed, Staged};
+use crate::disk::{Disk, DiskError, Sealed, Staged};
 
 use super::signature::LONGEST;
 
@@ -78,6 +80,29 @@ impl Sink {
             None => Ok(()),
         }
     }
+}
+
+/// A text, in staging.
+pub(super) fn staged(disk: &Disk, text: &[u8]) -> Result<Sealed, DiskError> {
+    let mut staged = disk.stage()?;
+    staged.write(text)?;
+    staged.seal()
+}
+
+/// Removes from staging what nobody will take.
+pub(super) async fn discard(disk: &Arc<Disk>, files: impl IntoIterator<Item = Sealed>) {
+    let (disk, files): (_, Vec<Sealed>) = (disk.clone(), files.into_iter().collect());
+    if files.is_empty() {
+        return;
+    }
+    blocking(move || {
+        for sealed in files {
+            if let Err(error) = disk.discard(sealed) {
+                tracing::debug!(%error, "a staged file stays until the next start");
+            }
+        }
+    })
+    .await;
 }
 
 /// Runs what blocks where it may.

@@ -6,25 +6,26 @@
 //! bitable-v1/app-table-record/search, codes 1254290 and 1254607).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::future::Future;
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 
-use crate::disk::{Disk, Sealed};
+use crate::disk::Sealed;
 use crate::export::bitable::{self, Attachment, Shown};
 use crate::export::docx::markdown::Found;
-use crate::feishu::{Base, Table, media_extra};
+use crate::feishu::{ApiError, Base, Table, media_extra};
 use crate::model::Format;
-use crate::model::recorded::{ProductKey, Stamp};
+use crate::model::recorded::{ProductKey, Stamp, Why};
 use crate::plan::Want;
 
 use super::assets::{Assets, Ready};
-use super::fetch::{About, Copy, Fetcher, Setback};
+use super::fetch::{About, Fetcher, Setback};
 use super::journal::Journal;
-use super::media::{self, Media};
-use super::page::Standing;
+use super::media::{self, FAILED, FORBIDDEN, Media, TOO_LARGE};
+use super::page::{Places, Standing};
 use super::parts::Side;
-use super::sink::{Sink, blocking};
+use super::sink::{Sink, blocking, discard};
 use super::trouble::{Halt, Trouble};
 
 /// Attachments fetched at once for one base.
@@ -47,8 +48,8 @@ pub(super) struct Tables {
     /// An attachment did not come for now: the tables are published without it, count as
     /// failed, and are fetched again by the next run.
     pub trouble: Option<Trouble>,
-    /// The run ended on the way: only `assets` is of use, so that a base with more
-    /// attachments than one run may fetch is complete one day.
+    /// The run ended on the way, or `trouble` came: only `assets` is of use, so that a base
+    /// with more attachments than one run may fetch is complete one day.
     pub ended: bool,
 }
 
@@ -64,20 +65,31 @@ pub(super) async fn get(
     let mut reading = Reading {
         fetcher,
         token: about.object.token.as_str(),
-        standing,
+        places: Places(standing.iter().collect()),
         asked: HashMap::new(),
         files: Vec::new(),
+        read: BTreeMap::new(),
         trouble: None,
     };
-    match reading.base(wants).await {
-        Err(Setback::Stopped) if !reading.files.is_empty() => {
-            let names = reading.files.iter().map(|(token, file)| (token.clone(), file.1.clone()));
-            let all = names.collect();
-            let assets = Assets { all, files: reading.fetched(), complete: false };
-            Ok(Tables { assets, ended: true, ..Tables::default() })
+    let setback = match reading.base(wants).await {
+        Ok(tables) => return Ok(tables),
+        Err(setback) => setback,
+    };
+    let read = std::mem::take(&mut reading.read).into_values();
+    discard(&fetcher.disk, read.filter_map(|read| read.file.ok())).await;
+    let names = reading.files.iter().map(|(token, file)| (token.clone(), file.1.clone()));
+    let all: BTreeMap<String, String> = names.collect();
+    let files = reading.fetched();
+    let trouble = match setback {
+        Setback::Stopped if !all.is_empty() => None,
+        Setback::Trouble(trouble) if !all.is_empty() && trouble.why == Why::Failed => Some(trouble),
+        setback => {
+            discard(&fetcher.disk, files.into_iter().map(|(_, sealed)| sealed)).await;
+            return Err(setback);
         }
-        result => result,
-    }
+    };
+    let assets = Assets { all, files, complete: false };
+    Ok(Tables { assets, trouble, ended: true, ..Tables::default() })
 }
 
 /// A base on its way.
@@ -85,11 +97,13 @@ struct Reading<'a> {
     fetcher: &'a Fetcher,
     /// Of the base.
     token: &'a str,
-    standing: &'a [Standing],
+    places: Places<'a>,
     /// Attachments that were asked for, by token.
     asked: HashMap<String, Shown>,
     /// Those that came, with their names.
     files: Vec<(String, (Sealed, String))>,
+    /// Tables, by id.
+    read: BTreeMap<String, Read>,
     trouble: Option<Trouble>,
 }
 
@@ -116,8 +130,8 @@ enum Came {
 impl Reading<'_> {
     async fn base(&mut self, wants: &[Want]) -> Result<Tables, Setback> {
         let (fetcher, token) = (self.fetcher, self.token);
-        let base = fetcher.call(fetcher.client.get_base(token)).await?;
-        let mut tables = fetcher.call(fetcher.client.list_tables(token)).await?;
+        let base = self.call(fetcher.client.get_base(token)).await?;
+        let mut tables = self.call(fetcher.client.list_tables(token)).await?;
         let everything = wants.iter().any(reads_everything);
         let damaged = |table: &Table| {
             let product = ProductKey::json_table(&table.id);
@@ -126,18 +140,15 @@ impl Reading<'_> {
         let is_wanted = |table: &&Table| everything || damaged(table);
 
         // Pages of records have no snapshot: what moved meanwhile is read again.
-        let mut read: BTreeMap<String, Read> = BTreeMap::new();
         let mut due: Vec<Table> = tables.iter().filter(is_wanted).cloned().collect();
         for _ in 0..=AGAIN {
             for table in std::mem::take(&mut due) {
                 let new = self.table(&base, &table).await?;
-                if let Some(Read { file: Ok(old), .. }) = read.insert(table.id, new) {
-                    discard(fetcher, old).await;
-                }
+                self.keep(table.id, new).await;
             }
-            tables = fetcher.call(fetcher.client.list_tables(token)).await?;
+            tables = self.call(fetcher.client.list_tables(token)).await?;
             let moved =
-                |table: &&Table| read.get(&table.id).is_none_or(|read| read.table != **table);
+                |table: &&Table| self.read.get(&table.id).is_none_or(|read| read.table != **table);
             due = tables.iter().filter(is_wanted).filter(moved).cloned().collect();
             if due.is_empty() {
                 break;
@@ -149,24 +160,27 @@ impl Reading<'_> {
             let (attachments, records) = (BTreeSet::new(), 0);
             let file = Err(Trouble::failed(what));
             let lost = Read { table: table.clone(), file, attachments, records };
-            if let Some(Read { file: Ok(old), .. }) = read.insert(table.id, lost) {
-                discard(fetcher, old).await;
-            }
+            self.keep(table.id, lost).await;
         }
-        Ok(self.finish(&base, tables, read, everything).await)
+        Ok(self.finish(&base, tables, everything).await)
+    }
+
+    /// Makes a call to the base.
+    async fn call<T>(&self, call: impl Future<Output = Result<T, ApiError>>) -> Result<T, Setback> {
+        self.fetcher.call(self.fetcher.learned.one_by_one(self.token, call)).await
+    }
+
+    /// Takes a table instead of what was read of it before.
+    async fn keep(&mut self, id: String, new: Read) {
+        let old = self.read.insert(id, new);
+        discard(&self.fetcher.disk, old.and_then(|old| old.file.ok())).await;
     }
 
     /// Puts together what was read.
-    async fn finish(
-        &mut self,
-        base: &Base,
-        tables: Vec<Table>,
-        mut read: BTreeMap<String, Read>,
-        everything: bool,
-    ) -> Tables {
+    async fn finish(&mut self, base: &Base, tables: Vec<Table>, everything: bool) -> Tables {
         let (mut files, mut used, mut hidden) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
         for table in &tables {
-            let Some(read) = read.remove(&table.id) else { continue };
+            let Some(read) = self.read.remove(&table.id) else { continue };
             if base.is_advanced && read.records == 0 && read.file.is_ok() {
                 hidden.insert(table.id.clone());
             }
@@ -174,11 +188,8 @@ impl Reading<'_> {
             files.push((table.id.clone(), read.file));
         }
         // A table that went away while others were read.
-        for gone in read.into_values() {
-            if let Ok(file) = gone.file {
-                discard(self.fetcher, file).await;
-            }
-        }
+        let gone = std::mem::take(&mut self.read).into_values();
+        discard(&self.fetcher.disk, gone.filter_map(|read| read.file.ok())).await;
         if !hidden.is_empty() {
             self.fetcher.progress.warn(&format!(
                 "base {:?} has advanced permissions, and {} of its tables show no records; what \
@@ -239,14 +250,14 @@ impl Reading<'_> {
         count: &mut u64,
     ) -> Result<(), Setback> {
         let (fetcher, token) = (self.fetcher, self.token);
-        let fields = fetcher.call(fetcher.client.list_fields(token, &table.id)).await?;
-        let views = fetcher.call(fetcher.client.list_views(token, &table.id)).await?;
+        let fields = self.call(fetcher.client.list_fields(token, &table.id)).await?;
+        let views = self.call(fetcher.client.list_views(token, &table.id)).await?;
         let head = bitable::head(token, base, table, &fields, &views);
         sink.write(&head.into()).await?;
         let field_ids: HashMap<&str, &str> =
             fields.iter().map(|field| (field.name.as_str(), field.id.as_str())).collect();
         let mut records = fetcher.client.search_records(token, &table.id);
-        while let Some(page) = fetcher.call(records.next()).await? {
+        while let Some(page) = self.call(records.next()).await? {
             let mut new: Vec<(Attachment, Media)> = Vec::new();
             for record in &page.records {
                 for file in bitable::attachments(record) {
@@ -274,9 +285,10 @@ impl Reading<'_> {
 
     /// Asks for the attachments of a page of records.
     async fn ask(&mut self, new: Vec<(Attachment, Media)>) -> Result<(), Setback> {
-        let (fetcher, standing) = (self.fetcher, self.standing);
+        let (fetcher, places) = (self.fetcher, self.places.clone());
+        let places = &places;
         let asks = stream::iter(new).map(|(file, media)| async move {
-            let came = attachment(fetcher, standing, &file, &media).await;
+            let came = attachment(fetcher, places, &file, &media).await;
             (file.token, came)
         });
         let mut asks = std::pin::pin!(asks.buffer_unordered(AT_ONCE));
@@ -290,7 +302,7 @@ impl Reading<'_> {
                 Came::Missing(why) => Shown::Missing(why),
                 Came::Not(trouble) => {
                     self.trouble.get_or_insert(trouble);
-                    Shown::Missing("could not be fetched".to_owned())
+                    Shown::Missing(FAILED.to_owned())
                 }
             };
             self.asked.insert(token, shown);
@@ -323,17 +335,15 @@ fn media_of(file: &Attachment, table: &str, field: Option<&str>, record: &str) -
 
 async fn attachment(
     fetcher: &Fetcher,
-    standing: &[Standing],
+    places: &Places<'_>,
     file: &Attachment,
     media: &Media,
 ) -> Result<Came, Setback> {
-    if let Some(name) = stands_everywhere(standing, &file.token) {
+    let name = places.everywhere(&file.token).and_then(|copy| copy.row.part_name.clone());
+    if let Some(name) = name {
         return Ok(Came::Here(name));
     }
-    let copies = standing.iter().flat_map(|place| {
-        place.here.get(&file.token).into_iter().chain(place.elsewhere.get(&file.token))
-    });
-    for copy in copies {
+    for copy in places.somewhere(&file.token) {
         if let Some(name) = &copy.row.part_name
             && let Some(sealed) = fetcher.copied(copy).await
         {
@@ -343,37 +353,18 @@ async fn attachment(
     // The record says how large it is: no call shows more.
     let size = file.size.unwrap_or_default();
     if fetcher.settings.max_size.is_some_and(|limit| size > limit) {
-        return Ok(Came::Missing("larger than max_size".to_owned()));
+        return Ok(Came::Missing(TOO_LARGE.to_owned()));
     }
     if !fetcher.has_room(size).await {
         return Err(Setback::Stopped);
     }
     match media::get(fetcher, media).await {
         Ok(Found::Here(file)) => Ok(Came::File(file.sealed, file.name)),
-        Ok(Found::Forbidden) => Ok(Came::Missing("may not be read".to_owned())),
+        Ok(Found::Forbidden) => Ok(Came::Missing(FORBIDDEN.to_owned())),
         Ok(Found::Absent(why)) => Ok(Came::Missing(why)),
         Err(Setback::Trouble(trouble)) => Ok(Came::Not(trouble)),
-        Err(Setback::TooLarge(_)) => Ok(Came::Missing("larger than max_size".to_owned())),
+        Err(Setback::TooLarge(_)) => Ok(Came::Missing(TOO_LARGE.to_owned())),
         Err(setback) => Err(setback),
-    }
-}
-
-/// The name of an attachment that every place has, undamaged.
-fn stands_everywhere(standing: &[Standing], token: &str) -> Option<String> {
-    let name = |copy: &Copy| copy.row.part_name.clone();
-    let mut names = standing.iter().map(|place| place.here.get(token).and_then(name));
-    let first = names.next()??;
-    names.all(|other| other.as_ref() == Some(&first)).then_some(first)
-}
-
-async fn discard(fetcher: &Fetcher, sealed: Sealed) {
-    let disk = fetcher.disk.clone();
-    blocking(move || discard_now(&disk, sealed)).await;
-}
-
-fn discard_now(disk: &Disk, sealed: Sealed) {
-    if let Err(error) = disk.discard(sealed) {
-        tracing::debug!(%error, "a staged file stays until the next start");
     }
 }
 
@@ -398,9 +389,11 @@ impl Journal {
             self.flush()?;
             let with = self.publish_assets(&want.place, stamp, mtime_secs, &mut assets)?;
             if ended {
-                // Why it ended is told already.
-                if let Err(trouble) = with {
-                    self.warn(trouble.failure.message);
+                // Why the run ended is told already.
+                match (&trouble, with) {
+                    (Some(trouble), _) => self.end_side(want, stamp, Err(trouble.clone()))?,
+                    (None, Err(trouble)) => self.warn(trouble.failure.message),
+                    (None, Ok(_)) => {}
                 }
                 continue;
             }

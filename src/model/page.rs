@@ -38,6 +38,15 @@ pub struct Embed {
     pub hash: Option<ContentHash>,
     /// When it was looked at last, seconds since 1970.
     pub checked_secs: i64,
+    /// It may not be read, so that the page has a note in its place: nobody knows whether it
+    /// changes, and it is asked for again in time.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub refused: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the shape serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The word by which this program names a whiteboard's type; the service has none.

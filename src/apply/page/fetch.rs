@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::export::docx::markdown::Found;
 use crate::export::docx::{Kept, Needs, Tree};
 use crate::model::Format;
 use crate::model::change::ChangeKind;
@@ -29,7 +30,17 @@ pub(in crate::apply) async fn get(
     }
     let mut making = Making::new(fetcher, about, places, Kept::new(about.object.token.as_str()));
     match afresh(&mut making).await {
-        Ok(()) => Ok(page(making)),
+        Ok(()) => {
+            let path = wants.first().map(|want| want.change.path.as_str());
+            match (making.stayed, path) {
+                (0, _) | (_, None) => {}
+                (stayed, Some(path)) => fetcher.progress.warn(&format!(
+                    "{path}: {stayed} of the things that it shows may not be read any more \
+                     (403); their copies are kept"
+                )),
+            }
+            Ok(page(making))
+        }
         Err(setback) => {
             making.discard().await;
             Err(setback)
@@ -144,6 +155,10 @@ async fn restored(making: &mut Making<'_>) -> Result<bool, Setback> {
 fn page(making: Making<'_>) -> Page {
     let trouble = making.trouble();
     let Making { kept, files, .. } = making;
-    let assets = Assets { all: kept.assets(), files, complete: trouble.is_none() };
+    // What stands in a source or a board that may not be read is not known.
+    let hidden = kept.synced.values().any(|found| matches!(found, Found::Forbidden))
+        || kept.boards.values().any(|found| matches!(found, Found::Forbidden));
+    let complete = trouble.is_none() && !hidden;
+    let assets = Assets { all: kept.assets(), files, complete };
     Page { kept, stamp: None, assets, trouble }
 }

@@ -12,21 +12,18 @@ use crate::model::recorded::Stamp;
 use crate::model::{ContentHash, Object};
 
 use super::super::fetch::{About, Copy, Fetcher, Setback};
-use super::super::media::{DELETED, REFUSED};
-use super::super::sink::blocking;
+use super::super::media::{DELETED, FAILED, REFUSED};
+use super::super::sink::{self, blocking};
 use super::super::trouble::Trouble;
-use super::Standing;
+use super::{Standing, kept};
 
-/// Why something is not shown for now.
-pub(super) const FAILED: &str = "could not be fetched";
-
-/// What the copy has at the places that want the page.
+/// What the copy has at the places that want a page or a base.
 #[derive(Clone)]
-pub(super) struct Places<'a>(pub Vec<&'a Standing>);
+pub(in crate::apply) struct Places<'a>(pub Vec<&'a Standing>);
 
 impl<'a> Places<'a> {
     /// A file that stands at every place under one name.
-    pub(super) fn everywhere(&self, part: &str) -> Option<&'a Copy> {
+    pub(in crate::apply) fn everywhere(&self, part: &str) -> Option<&'a Copy> {
         let mut copies = self.0.iter().map(|place| place.here.get(part));
         let first = copies.next()??;
         let name = |copy: &Copy| copy.row.part_name.clone();
@@ -35,7 +32,7 @@ impl<'a> Places<'a> {
     }
 
     /// The same file wherever one may have it.
-    pub(super) fn somewhere(&self, part: &str) -> impl Iterator<Item = &'a Copy> {
+    pub(in crate::apply) fn somewhere(&self, part: &str) -> impl Iterator<Item = &'a Copy> {
         let copies =
             self.0.iter().flat_map(|place| [place.here.get(part), place.elsewhere.get(part)]);
         copies.flatten().collect::<Vec<_>>().into_iter()
@@ -52,6 +49,11 @@ pub(super) struct Making<'a> {
     pub files: Vec<(String, Sealed)>,
     /// Values of the `extra` parameter that may open a picture.
     pub extras: Vec<String>,
+    /// How many things stay as they were copied before, because they may not be read now.
+    pub stayed: usize,
+    /// What was kept of the page before, where it was looked for and found.
+    before: Option<Box<Kept>>,
+    looked: bool,
     /// The first thing that failed for now.
     first: Option<Failure>,
 }
@@ -64,7 +66,8 @@ impl<'a> Making<'a> {
         kept: Kept,
     ) -> Self {
         let (files, extras) = (Vec::new(), Vec::new());
-        Self { fetcher, about, places, kept, files, extras, first: None }
+        let (stayed, before, looked, first) = (0, None, false, None);
+        Self { fetcher, about, places, kept, files, extras, stayed, before, looked, first }
     }
 
     /// Asks for something that the page can do without.
@@ -95,6 +98,40 @@ impl<'a> Making<'a> {
                 self.failed(setback)?
             }
         })
+    }
+
+    /// What may not be read any more stays as it was copied, where it was: somebody closed
+    /// it, or the app lost a scope, and neither takes anything out of the page.
+    pub(super) async fn or_before<T: Clone>(
+        &mut self,
+        found: Found<T>,
+        old: impl FnOnce(&Kept) -> Option<&Found<T>>,
+    ) -> Found<T> {
+        if !matches!(found, Found::Forbidden) {
+            return found;
+        }
+        let old = self.before().await.and_then(old).filter(|old| matches!(old, Found::Here(_)));
+        let Some(old) = old.cloned() else { return found };
+        self.stayed += 1;
+        old
+    }
+
+    /// What was kept of the page before, wherever it can still be read.
+    pub(super) async fn before(&mut self) -> Option<&Kept> {
+        if !std::mem::replace(&mut self.looked, true) {
+            for hash in self.places.0.iter().filter_map(|place| place.before) {
+                let disk = self.fetcher.disk.clone();
+                match blocking(move || kept::load(&disk, hash)).await {
+                    Ok(kept) if kept.document == self.kept.document => {
+                        self.before = Some(Box::new(kept));
+                        break;
+                    }
+                    Ok(_) => {}
+                    Err(why) => tracing::debug!(%hash, %why, "kept blocks cannot be used"),
+                }
+            }
+        }
+        self.before.as_deref()
     }
 
     /// Remembers a failure that the next run may not meet again; hands back any other.
@@ -156,10 +193,18 @@ impl<'a> Making<'a> {
         let now_secs = self.fetcher.clock.now_secs();
         let seen_secs = self.about.edited.map_or(now_secs, |edited| edited.seen_secs);
         let stamp = Stamp { seen_secs, ..Stamp::default() };
-        let embed = Embed { object, stamp, hash, checked_secs: now_secs };
+        let embed = Embed { object, stamp, hash, refused: false, checked_secs: now_secs };
         match self.kept.embeds.iter_mut().find(|known| known.object == embed.object) {
             Some(known) => *known = embed,
             None => self.kept.embeds.push(embed),
+        }
+    }
+
+    /// Remembers that it would show something which may not be read.
+    pub(super) fn refuse(&mut self, object: &Object) {
+        self.embed(object.clone(), None);
+        for embed in self.kept.embeds.iter_mut().filter(|embed| embed.object == *object) {
+            embed.refused = true;
         }
     }
 
@@ -177,14 +222,7 @@ impl<'a> Making<'a> {
 
     /// Removes from staging what nobody will take.
     pub(super) async fn discard(self) {
-        let (disk, files) = (self.fetcher.disk.clone(), self.files);
-        blocking(move || {
-            for (_, sealed) in files {
-                if let Err(error) = disk.discard(sealed) {
-                    tracing::debug!(%error, "a staged file stays until the next start");
-                }
-            }
-        })
-        .await;
+        let files = self.files.into_iter().map(|(_, sealed)| sealed);
+        sink::discard(&self.fetcher.disk, files).await;
     }
 }

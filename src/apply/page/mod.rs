@@ -19,6 +19,7 @@ use crate::export::docx::Kept;
 use crate::model::ContentHash;
 use crate::model::recorded::Stamp;
 
+pub(super) use self::making::Places;
 pub(super) use self::people::Learned;
 pub(super) use self::publish::Notes;
 use super::assets::Assets;
@@ -45,6 +46,8 @@ pub(super) struct Page {
 pub(super) struct Standing {
     /// Its kept blocks and their stamp, where they are as new as what is wanted.
     pub kept: Option<(ContentHash, Stamp)>,
+    /// Its kept blocks, however old: what may not be read any more stays as it was.
+    pub before: Option<ContentHash>,
     /// Pictures and files that stand at this very place, undamaged, by part.
     pub here: BTreeMap<String, Copy>,
     /// The same of another place with the same content.

@@ -1,7 +1,9 @@
 //! Names of people, and what else pages learn once a run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::feishu::{ApiError, Class};
 
@@ -16,6 +18,10 @@ pub(in crate::apply) struct Learned {
     people: tokio::sync::Mutex<People>,
     /// Endpoints of which it was told that they may not be called.
     told: Mutex<BTreeSet<&'static str>>,
+    /// The scope for pictures and files is missing: each of them would say so.
+    no_media: AtomicBool,
+    /// Held while a base is asked, by its token.
+    bases: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 #[derive(Debug, Default)]
@@ -28,13 +34,41 @@ struct People {
 
 impl Learned {
     /// Says once a run what the app lacks.
-    pub(super) fn warn_once(&self, fetcher: &Fetcher, error: &ApiError) {
+    pub(in crate::apply) fn warn_once(&self, fetcher: &Fetcher, error: &ApiError) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.insert(error.endpoint) {
             let hint = error.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-            fetcher.progress.warn(&format!(
-                "pages and comments do without what this call gives: {error}{hint}"
-            ));
+            fetcher
+                .progress
+                .warn(&format!("the copy does without what this call gives: {error}{hint}"));
+        }
+    }
+
+    /// Remembers that pictures and files may not be read by this app at all.
+    pub(in crate::apply) fn close_media(&self) {
+        self.no_media.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`Self::close_media`].
+    pub(in crate::apply) fn media_are_closed(&self) -> bool {
+        self.no_media.load(Ordering::Relaxed)
+    }
+
+    /// Makes a call to a base when no other is under way: the service refuses parallel ones
+    /// (docs: bitable-v1/app-table-record/search, codes 1254290 and 1254607).
+    pub(in crate::apply) fn one_by_one<T>(
+        &self,
+        base: &str,
+        call: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        let mut bases = self.bases.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = bases.entry(base.to_owned()).or_default().clone();
+        drop(bases);
+        // A call is large, and is handed on through many futures.
+        let call = Box::pin(call);
+        async move {
+            let _mine = turn.lock().await;
+            call.await
         }
     }
 
@@ -86,5 +120,46 @@ impl Making<'_> {
         self.kept.owner = names.get(&owner).cloned().unwrap_or(owner);
         self.kept.people = names.into_iter().filter(|(id, _)| users.contains(id)).collect();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// How many calls are under way, and how many were at most.
+    struct Count(Cell<usize>, Cell<usize>);
+
+    impl Count {
+        fn begin(&self) {
+            self.0.set(self.0.get() + 1);
+            self.1.set(self.1.get().max(self.0.get()));
+        }
+
+        fn end(&self) {
+            self.0.set(self.0.get() - 1);
+        }
+    }
+
+    /// Two pages show one base, and a third another: calls to one base never overlap.
+    #[tokio::test]
+    async fn a_base_is_asked_one_call_at_a_time() {
+        let learned = Learned::default();
+        let [base_a, base_b, all] = [const { Count(Cell::new(0), Cell::new(0)) }; 3];
+        let call = |base: &'static str, count| {
+            let (all, count): (_, &Count) = (&all, count);
+            learned.one_by_one(base, async move {
+                count.begin();
+                all.begin();
+                tokio::task::yield_now().await;
+                all.end();
+                count.end();
+            })
+        };
+        tokio::join!(call("appA", &base_a), call("appA", &base_a), call("appB", &base_b));
+        assert_eq!(base_a.1.get(), 1);
+        assert_eq!(all.1.get(), 2, "bases do not wait for each other");
     }
 }

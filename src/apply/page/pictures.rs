@@ -8,6 +8,7 @@ use futures_util::{StreamExt, stream};
 use crate::disk::Sealed;
 use crate::export::docx::markdown::Found;
 use crate::export::docx::needs;
+use crate::model::{ObjType, Object};
 
 use super::super::fetch::{Fetcher, Setback};
 use super::super::media::{self, File, Media};
@@ -60,6 +61,12 @@ impl Making<'_> {
                 name
             });
             self.kept.media.insert(token, found);
+        }
+        let refused = |found: &Found<String>| matches!(found, Found::Forbidden);
+        if fetcher.learned.media_are_closed() && self.kept.media.values().any(refused) {
+            // Once the app has the scope, nothing but the page itself can bring them.
+            let document = Object::new(ObjType::Docx, self.kept.document.as_str());
+            self.refuse(&document);
         }
         Ok(())
     }

@@ -45,12 +45,17 @@ impl Making<'_> {
             let fetcher = self.fetcher;
             self.ask(fetcher.client.list_blocks(document)).await?.map(|blocks| blocks.items)
         };
+        let refused = matches!(blocks, Found::Forbidden);
+        let blocks = self.or_before(blocks, |kept| kept.synced.get(document)).await;
         let tree = match &blocks {
             Found::Here(items) => Some(Tree::build(document, items)),
             Found::Forbidden | Found::Absent(_) => None,
         };
-        if tree.is_some() && document != self.kept.document {
-            self.embed(Object::new(ObjType::Docx, document), None);
+        let object = Object::new(ObjType::Docx, document);
+        if refused {
+            self.refuse(&object);
+        } else if tree.is_some() && document != self.kept.document {
+            self.embed(object, None);
         }
         self.kept.synced.insert(document.to_owned(), blocks);
         Ok(tree)

@@ -38,7 +38,12 @@ impl Making<'_> {
                 Found::Forbidden => Found::Forbidden,
                 Found::Absent(why) => Found::Absent(why.clone()),
             };
-            for token in tokens(part) {
+            if matches!(data, Found::Forbidden) {
+                self.refuse(&Object::new(ObjType::Sheet, part.container.as_str()));
+            }
+            let tokens = tokens(part);
+            let data = self.or_before(data, |kept| kept.sheets.get(&tokens[0])).await;
+            for token in tokens {
                 self.kept.sheets.insert(token, data.clone());
             }
         }
@@ -109,7 +114,10 @@ impl Making<'_> {
         let mut listed: BTreeMap<&str, Found<Vec<Table>>> = BTreeMap::new();
         for part in parts {
             if !listed.contains_key(part.container.as_str()) {
-                let tables = self.ask(fetcher.client.list_tables(&part.container)).await?;
+                let tables = {
+                    let call = fetcher.client.list_tables(&part.container);
+                    self.ask(fetcher.learned.one_by_one(&part.container, call)).await?
+                };
                 if matches!(tables, Found::Here(_)) {
                     self.embed(Object::new(ObjType::Bitable, part.container.as_str()), None);
                 }
@@ -120,7 +128,12 @@ impl Making<'_> {
                 Found::Forbidden => Found::Forbidden,
                 Found::Absent(why) => Found::Absent(why.clone()),
             };
-            for token in tokens(part) {
+            if matches!(data, Found::Forbidden) {
+                self.refuse(&Object::new(ObjType::Bitable, part.container.as_str()));
+            }
+            let tokens = tokens(part);
+            let data = self.or_before(data, |kept| kept.bitables.get(&tokens[0])).await;
+            for token in tokens {
                 self.kept.bitables.insert(token, data.clone());
             }
         }
@@ -140,6 +153,7 @@ impl Making<'_> {
         }
         let fetcher = self.fetcher;
         let fields = fetcher.client.list_fields(&part.container, &table.id);
+        let fields = fetcher.learned.one_by_one(&part.container, fields);
         let mut fields = match self.ask(fields).await? {
             Found::Here(fields) => fields,
             Found::Forbidden => return Ok(Found::Forbidden),
@@ -152,7 +166,8 @@ impl Making<'_> {
         let mut total = None;
         let mut records = fetcher.client.search_records(&part.container, &table.id);
         while rows.len() <= most {
-            let page = match self.ask(records.next()).await? {
+            let next = fetcher.learned.one_by_one(&part.container, records.next());
+            let page = match self.ask(next).await? {
                 Found::Here(Some(page)) => page,
                 Found::Here(None) => break,
                 Found::Forbidden => return Ok(Found::Forbidden),
@@ -171,11 +186,12 @@ impl Making<'_> {
         drop(records);
         let shown = rows.len() - 1;
         // Who has no role in a base with advanced permissions is shown none.
-        if shown == 0
-            && let Found::Here(base) = self.ask(fetcher.client.get_base(&part.container)).await?
-            && base.is_advanced
-        {
-            return Ok(Found::Forbidden);
+        if shown == 0 {
+            let base = fetcher.client.get_base(&part.container);
+            let base = self.ask(fetcher.learned.one_by_one(&part.container, base)).await?;
+            if matches!(base, Found::Here(base) if base.is_advanced) {
+                return Ok(Found::Forbidden);
+            }
         }
         let total_rows = total.unwrap_or(shown).max(shown);
         Ok(Found::Here(Data { title: table.name.clone(), rows, total_rows, full: None }))

@@ -43,8 +43,14 @@ impl World {
         let object = meta.object.clone();
         self.metas.insert(object.clone(), meta);
         let embeds = vec![
-            Embed { object: board, stamp: Stamp::default(), hash: Some(hash), checked_secs },
-            Embed { object, stamp, hash: None, checked_secs },
+            Embed {
+                object: board,
+                stamp: Stamp::default(),
+                hash: Some(hash),
+                refused: false,
+                checked_secs,
+            },
+            Embed { object, stamp, hash: None, refused: false, checked_secs },
         ];
         self.pages.get_mut("page").unwrap().embeds = embeds;
         self.run();

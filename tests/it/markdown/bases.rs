@@ -636,3 +636,45 @@ async fn a_base_that_is_refused_stays_and_one_that_is_deleted_goes() {
     assert_eq!(trashed(&mirror), 2);
     assert!(!mirror.path("drive/Plans.assets").exists());
 }
+
+/// A base that fails at its very end has fetched its attachments: the next run needs only
+/// the tables, and nothing is left in staging.
+#[tokio::test(start_paused = true)]
+async fn attachments_outlive_a_base_that_fails_at_its_end() {
+    let tenant = tenant();
+    let tasks = tenant.root().bitable("Plans").table("Tasks").records(5);
+    let tokens: Vec<_> = (0..5).map(|n| tasks.attach(n, "a.txt", format!("file {n}"))).collect();
+    tenant.fault(Fault::new("GET", TABLES, Effect::status(500, 1_255_040)).nth(2).times(1_000));
+    let mirror = mirror_of(&tenant);
+    let run = mirror.sync().await.exits(2);
+    assert_eq!(run.failures().len(), 1);
+    assert_eq!(tenant.calls("GET", MEDIA), 5);
+    let staged = walkdir::WalkDir::new(mirror.state("staging")).into_iter().flatten();
+    let staged: Vec<_> = staged.filter(|at| at.file_type().is_file()).collect();
+    assert!(staged.is_empty(), "{staged:?}");
+    assert_eq!(mirror.files().len(), 5);
+
+    tenant.calm().forget_calls();
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", MEDIA), 0, "they are there");
+    let shown = read(&mirror, "drive/Plans.tables/Tasks.json");
+    let name = |n: usize| shown["records"][n]["fields"]["Attachment"][0]["file"].clone();
+    for (n, token) in tokens.iter().enumerate() {
+        assert_eq!(name(n), json!(format!("{token}.txt")));
+    }
+}
+
+/// Without the scope for attachments a base is copied, and says what is missing.
+#[tokio::test(start_paused = true)]
+async fn a_missing_scope_for_attachments_is_a_note() {
+    let tenant = tenant();
+    let tasks = tenant.root().bitable("Plans").table("Tasks").records(2);
+    tasks.attach(0, "a.txt", "a");
+    tenant.fault(Fault::new("GET", MEDIA, Effect::status(400, 99_991_672)));
+    let mirror = mirror_of(&tenant);
+    let run = mirror.sync().await.success();
+    assert_eq!(run.err.matches("/drive/v1/medias/").count(), 1, "{}", run.err);
+    let shown = read(&mirror, "drive/Plans.tables/Tasks.json");
+    assert_eq!(shown["records"][0]["fields"]["Attachment"][0]["missing"], "may not be read");
+    assert_eq!(len(&shown["records"]), 2);
+}

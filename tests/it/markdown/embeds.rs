@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::support::{Mirror, Run, tenant};
-use feishu_mirror::sim::Tenant;
+use feishu_mirror::sim::{Effect, Fault, Tenant};
 use serde_json::json;
 
 const HOME: &str = "[[source]]\nname = \"drive\"\nkind = \"drive\"\nfolder = \"FOLDER\"\n\
@@ -12,6 +12,7 @@ const HOME: &str = "[[source]]\nname = \"drive\"\nkind = \"drive\"\nfolder = \"F
 const METAS: &str = "/drive/v1/metas/batch_query";
 const BLOCKS: &str = "/docx/v1/documents/:document_id/blocks";
 const NODES: &str = "/board/v1/whiteboards/:whiteboard_id/nodes";
+const IMAGE: &str = "/board/v1/whiteboards/:whiteboard_id/download_as_image";
 const DAY: Duration = Duration::from_secs(86_400);
 
 async fn later(time: Duration) {
@@ -121,4 +122,95 @@ async fn a_synced_block_follows_its_source() {
     tenant.forget_calls();
     mirror.sync().await.success();
     assert_eq!(tenant.calls("GET", BLOCKS), 2, "the page and the source");
+}
+
+/// The nodes in the copy vouch for the picture beside them. So new nodes come only together
+/// with their picture: one that failed comes with the next run.
+#[tokio::test(start_paused = true)]
+async fn a_whiteboards_nodes_never_stand_beside_an_older_picture() {
+    let tenant = tenant();
+    let home = tenant.root().folder("Home");
+    let doc = home.docx("Page").paragraph("Drawn:");
+    let board = doc.board(json!([{"id": "o1", "type": "composite_shape"}]));
+    let mirror = Mirror::with(&tenant, &HOME.replace("FOLDER", &home.token()));
+    mirror.sync().await.success();
+    let beside = mirror.files().into_iter().filter(|path| path.contains(&board.token()));
+    let beside: Vec<String> = beside.collect();
+    assert_eq!(beside.len(), 2, "{beside:?}");
+    let read = || beside.iter().map(|path| mirror.read(path)).collect::<Vec<_>>();
+    let before = read();
+
+    later(8 * DAY).await;
+    board.edit(json!([{"id": "o1", "type": "composite_shape"}, {"id": "o2", "type": "line"}]));
+    tenant.fault(Fault::new("GET", IMAGE, Effect::status(500, 2_891_001)));
+    mirror.sync().await.exits(2);
+    assert_eq!(read(), before, "both are the old ones");
+
+    tenant.calm();
+    later(Duration::from_secs(60)).await;
+    mirror.sync().await.success();
+    let after = read();
+    assert!(after[0] != before[0] && after[1] != before[1], "both are the new ones");
+    quiet(&mirror, &tenant).await;
+}
+
+/// What a page shows of others is closed to this identity one day. Nobody took it out of
+/// the page, so the copy keeps it, files and all, while the page itself goes on.
+#[tokio::test(start_paused = true)]
+async fn what_is_closed_later_stays_as_it_was_copied() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let sheet = root.sheet("Numbers").tabs(&["Q1"]).cells("Q1", &[&["a", "b"], &["1", "2"]]);
+    let base = root.bitable("Tasks");
+    let table = base.table("Open").fields(&[("Name", 1)]).records(1);
+    table.edit_cell(0, "Name", json!("Paint"));
+    let source = root.docx("Source");
+    let token = source.image("a.png", &b"\x89PNG\r\n\x1a\n one"[..]);
+    let block = source.sync_source(&[json!({"block_type": 27, "image": {"token": token}})]);
+    let home = root.folder("Home");
+    let doc = home.docx("Page").embed_sheet(&sheet, "Q1").embed_table(&table);
+    let doc = doc.synced(&source, &block);
+    let board = doc.board(json!([{"id": "o1", "type": "composite_shape"}]));
+    let mirror = Mirror::with(&tenant, &HOME.replace("FOLDER", &home.token()));
+    mirror.sync().await.success();
+    let shown = ["| 1 | 2 |", "Paint", &token, &board.token()];
+    let assert_shown = || {
+        let page = page(&mirror);
+        assert!(shown.iter().all(|words| page.contains(words)), "{page}");
+    };
+    assert_shown();
+    let files = mirror.files();
+    assert_eq!(files.len(), 4, "the page, a picture, a whiteboard and its nodes: {files:?}");
+
+    for closed in [&sheet, &base, &source] {
+        closed.forbid();
+    }
+    tenant.fault(Fault::new("GET", NODES, Effect::status(403, 2_890_005)));
+    for words in ["Once", "Twice"] {
+        later(Duration::from_secs(60)).await;
+        let words = json!({"elements": [{"text_run": {"content": words}}]});
+        doc.append(json!({"block_type": 2, "text": words}));
+        let run = mirror.sync().await.success();
+        assert_eq!(run.changes(), ["update drive/Page.md"]);
+        let run = run.says(&["drive/Page.md: 4 of the things that it shows may not be read"]);
+        assert!(!run.err.contains("has a note"), "{}", run.err);
+        assert_shown();
+        assert_eq!(mirror.files(), files);
+    }
+    assert!(page(&mirror).contains("Twice"));
+    let index = String::from_utf8(std::fs::read(mirror.state("index.jsonl")).unwrap()).unwrap();
+    assert_eq!(index.matches("\"refused\":true").count(), 4, "{index}");
+
+    for opened in [&sheet, &base, &source] {
+        opened.allow();
+    }
+    tenant.calm();
+    sheet.edit_cells("Q1", json!([["a", "b"], ["1", "3"]]));
+    later(Duration::from_secs(60)).await;
+    doc.touch();
+    doc.append(json!({"block_type": 2, "text": {"elements": []}}));
+    mirror.sync().await.success();
+    assert!(page(&mirror).contains("| 1 | 3 |"), "{}", page(&mirror));
+    let index = String::from_utf8(std::fs::read(mirror.state("index.jsonl")).unwrap()).unwrap();
+    assert!(!index.contains("\"refused\""), "{index}");
 }

@@ -576,3 +576,32 @@ async fn a_whiteboards_picture_of_another_kind_takes_its_place() {
     assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
     assert_eq!(content_calls(&tenant), []);
 }
+
+/// An app without the scope for pictures copies all that it may: pages say what is missing,
+/// and the rest of the mirror goes on. One call after the other says the same, so that the
+/// first few are the last.
+#[tokio::test(start_paused = true)]
+async fn a_missing_scope_for_pictures_is_a_note() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let album = root.docx("Album").paragraph("Hello");
+    let tokens: Vec<String> =
+        (0..20).map(|n| album.picture(&format!("{n}.png"), PNG, None)).collect();
+    root.docx("Plain").paragraph("No pictures");
+    tenant.fault(Fault::new("GET", MEDIA, Effect::status(400, 99_991_672)));
+    let mirror = Mirror::with(&tenant, CONFIG);
+    let run = mirror.sync().await.success().says(&["drive/Album.md has a note", "(20 times)"]);
+    let told = run.err.lines().chain(run.out.lines()).filter(|line| line.contains(MEDIA));
+    assert_eq!(told.count(), 1, "{}\n{}", run.err, run.out);
+    let calls = tenant.calls("GET", MEDIA);
+    assert!((1..=4).contains(&calls), "{calls} calls");
+    assert_has(&text(&mirror, "drive/Plain.md"), &["No pictures"]);
+    assert_has(&text(&mirror, "drive/Album.md"), &["Hello"]);
+
+    tenant.calm();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    album.append(json!({"block_type": 2, "text": {"elements": []}}));
+    mirror.sync().await.success();
+    let page = text(&mirror, "drive/Album.md");
+    assert!(tokens.iter().all(|token| page.contains(&format!("Album.assets/{token}.png"))));
+}
