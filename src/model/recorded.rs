@@ -220,6 +220,21 @@ impl PlaceRow {
         !stays && self.page.is_some() && self.has_md()
     }
 
+    /// What stands under one name: a file, or the files of a side folder.
+    pub fn products_in(&self, slot: Slot) -> impl Iterator<Item = (&ProductKey, &ProductRow)> {
+        // Parts come right after the whole.
+        let from = self.products.range(ProductKey::whole(slot)..);
+        from.take_while(move |(product, _)| product.slot == slot)
+    }
+
+    /// True where a format was tried, did not come, and has nothing in the copy. It is asked
+    /// for again, but nobody may count on it.
+    pub fn lacks(&self, format: Format) -> bool {
+        let hopes = |why| matches!(why, Why::Failed | Why::Forbidden);
+        self.outcomes.get(&format).is_some_and(|outcome| hopes(outcome.why))
+            && self.products_in(format.slot()).next().is_none()
+    }
+
     /// Forgets what is remembered of a page whose file is no longer recorded.
     pub fn drop_lone_page(&mut self) {
         if !self.has_md() {

@@ -84,7 +84,8 @@ pub(super) fn need(
     {
         return Need::Skip(outcome.clone());
     }
-    let Some((_, first)) = row.products.iter().find(|(p, _)| p.format() == Some(format)) else {
+    let mut there = row.products_in(format.slot());
+    let Some((_, first)) = there.find(|(product, _)| product.format() == Some(format)) else {
         return Need::Add;
     };
     if forced {
@@ -113,6 +114,21 @@ pub(super) fn need(
             Some(_) => {}
         }
     }
+    let (reason, damaged) = damaged(inputs, key, row, format);
+    match damaged.as_slice() {
+        [] => Need::Nothing(stamp),
+        [page] if page.format() == Some(Format::Md) => Need::Rewrite(reason),
+        _ => Need::Restore(reason, damaged),
+    }
+}
+
+/// Recorded files of a format that are missing or altered, and which of both.
+pub(super) fn damaged(
+    inputs: &Inputs<'_>,
+    key: &PlaceKey,
+    row: &PlaceRow,
+    format: Format,
+) -> (&'static str, Vec<ProductKey>) {
     let mut damaged = Vec::new();
     let mut reason = "missing";
     for product in row.products.keys().filter(|product| belongs(product, format)) {
@@ -123,11 +139,7 @@ pub(super) fn need(
         }
         damaged.push(product.clone());
     }
-    match damaged.as_slice() {
-        [] => Need::Nothing(stamp),
-        [page] if page.format() == Some(Format::Md) => Need::Rewrite(reason),
-        _ => Need::Restore(reason, damaged),
-    }
+    (reason, damaged)
 }
 
 /// True for the files that come and go with a format: a page or base has its pictures and

@@ -207,6 +207,9 @@ pub struct Want {
     pub copy_from: Option<(PlaceKey, ProductKey)>,
     /// For what is more than one file: only these are missing or altered; empty: all.
     pub damaged: Vec<ProductKey>,
+    /// Recorded files of it that are missing or altered, whatever is fetched: what stands
+    /// there does not serve.
+    pub lost: Vec<ProductKey>,
     /// What is printed.
     pub change: Change,
 }

@@ -96,10 +96,27 @@ impl World {
         self.local.entries.insert(at, entry);
     }
 
+    /// A document never came.
+    fn fails(&mut self, token: &str) {
+        let product = ProductKey::whole(Format::Md.slot());
+        let at = self.recorded.product(&key(token), &product).unwrap();
+        self.local.entries.remove(&at);
+        let edited = self.node(token).edited;
+        let outcome = outcome(Why::Failed, edited, self.now);
+        let row = self.recorded.places.get_mut(&key(token)).unwrap();
+        row.products.remove(&product);
+        row.outcomes.insert(Format::Md, outcome);
+    }
+
     fn lose(&mut self, path: &str) {
         let at = Loc::Mirror(RelPath::new(path).unwrap());
         assert!(self.local.entries.remove(&at).is_some(), "{path}");
     }
+}
+
+fn outcome(why: Why, edited: Option<Edited>, at_secs: i64) -> Outcome {
+    let failure = Failure::new("it did not work", "");
+    Outcome { why, failure, stamp: Stamp::of(edited, None), at_secs, limit: None }
 }
 
 #[test]
@@ -406,4 +423,150 @@ fn lost_blocks_are_fetched_again() {
     world.recorded.places.get_mut(&key("a")).unwrap().page = None;
     assert_eq!(world.run(), ["U drive/A.md"]);
     assert_quiet(&mut world);
+}
+
+/// Whoever counted on it would be written again in every run.
+#[test]
+fn nobody_counts_on_a_target_that_failed() {
+    for why in [Why::Failed, Why::Forbidden] {
+        let mut world = World::of_pages();
+        world.page("a", "A", &["b"]);
+        world.page("b", "B", &[]);
+        world.run();
+        world.fails("b");
+        let edited = world.node("b").edited;
+        let row = world.recorded.places.get_mut(&key("b")).unwrap();
+        row.outcomes.insert(Format::Md, outcome(why, edited, 0));
+        for want in [&["A drive/B.md", "U drive/A.md"][..], &["A drive/B.md"]] {
+            let mut plan = world.plan();
+            assert_eq!(lines(&plan), want, "{why:?}");
+            plan.fetches.clear();
+            world.apply(plan);
+        }
+        // It comes at last, and the link follows.
+        world.run();
+        assert_eq!(world.run(), ["U drive/A.md"]);
+        assert_quiet(&mut world);
+    }
+}
+
+/// What `--retry-failed` leaves out does not come, and nothing is asked for it.
+#[test]
+fn what_failed_is_retried_and_nothing_else() {
+    let mut world = World::of_pages();
+    world.page("a", "A", &["c"]);
+    world.page_with_embeds();
+    world.page("c", "C", &[]);
+    world.now += 30 * DAY;
+    world.options.retry_failed = true;
+    assert_quiet_but_for(&mut world, &["c"]);
+    world.options.retry_failed = false;
+    assert_eq!(world.run(), ["A drive/C.md", "U drive/A.md"]);
+}
+
+/// Nothing happens and nothing is asked, though rows of these places are new.
+fn assert_quiet_but_for(world: &mut World, new: &[&str]) {
+    let plan = world.plan();
+    assert_eq!(lines(&plan), [""; 0]);
+    let recorded: Vec<&str> = plan.records.iter().map(|(key, _)| key.token.as_str()).collect();
+    assert_eq!(recorded, new);
+    assert!(world.asked.is_empty(), "{:?}", world.asked);
+}
+
+/// Links lead to the same files whichever sources a run lists, and where a listing fails.
+#[test]
+fn links_do_not_hang_on_what_was_listed() {
+    let mut world = World::of_pages();
+    world.rules.prune_default = PruneAction::Keep;
+    world.source("other");
+    world.page("a", "A", &["far", "near"]);
+    world.add("fld", None, "Folder", "folder");
+    world.add("near", Some("fld"), "Near", "docx");
+    world.add_in("other", "far", None, "Far", "docx");
+    world.run();
+    assert_quiet(&mut world);
+
+    let matches = Globs::new(["other/**", "drive/Folder/**"]).unwrap();
+    let formats = BTreeMap::from([(ObjType::Docx, vec![Format::Docx])]);
+    world.rules.export_rules.push(ExportRule { matches, formats });
+    // The new rule was not carried out yet: until then the old file serves.
+    let other = world.tree.sources.remove(&"other".into()).unwrap();
+    assert_eq!(world.run(), ["A drive/Folder/Near.docx", "U drive/A.md"]);
+    assert_quiet(&mut world);
+    world.tree.sources.insert("other".into(), other.clone());
+    assert_eq!(world.run(), ["A other/Far.docx", "U drive/A.md"]);
+    assert_quiet(&mut world);
+
+    world.tree.sources.remove(&"other".into());
+    assert_quiet(&mut world);
+    world.tree.sources.insert("other".into(), other);
+    assert_quiet(&mut world);
+    let drive = world.tree.sources.get_mut(&"drive".into()).unwrap();
+    let near = drive.nodes.remove(&"near".into()).unwrap();
+    let failed = Listing::Failed(Failure::new("the server said 500", ""));
+    drive.listings.insert(Some("fld".into()), failed);
+    assert_eq!(lines(&world.plan()), [""; 0]);
+    let drive = world.tree.sources.get_mut(&"drive".into()).unwrap();
+    drive.nodes.insert("near".into(), near);
+    drive.listings.insert(Some("fld".into()), Listing::Complete);
+    assert_quiet(&mut world);
+}
+
+/// A shortcut that this run does not list is linked to as before, whatever it became.
+#[test]
+fn links_to_shortcuts_do_not_hang_on_what_was_listed() {
+    for mode in [ShortcutMode::Link, ShortcutMode::Url, ShortcutMode::Copy] {
+        let mut world = World::of_pages();
+        world.rules.shortcut = mode;
+        world.source("other");
+        world.add_in("other", "far", None, "Far", "docx");
+        world.pages.insert("far".to_owned(), PageRow { links: vec!["s".to_owned()], ..blank() });
+        world.page("t", "T", &[]);
+        world.shortcut("s", "S", "docx", "t");
+        world.run();
+        world.run();
+        assert_quiet(&mut world);
+        world.tree.sources.remove(&"drive".into());
+        assert_quiet(&mut world);
+    }
+}
+
+/// It is Markdown at its new place too, before anything was tried there.
+#[test]
+fn a_page_that_stands_in_for_an_export_moves_to_another_source() {
+    let mut world = World::of_pages();
+    world.source("other");
+    world.page("a", "A", &["huge"]);
+    world.page("huge", "Huge", &[]);
+    world.run();
+    let matches = Globs::new(["drive/Huge", "other/**"]).unwrap();
+    let formats = BTreeMap::from([(ObjType::Docx, vec![Format::Docx])]);
+    world.rules.export_rules.push(ExportRule { matches, formats });
+    let edited = world.node("huge").edited;
+    let row = world.recorded.places.get_mut(&key("huge")).unwrap();
+    row.outcomes.insert(Format::Docx, outcome(Why::FellBack, edited, 0));
+    world.run();
+    assert_eq!(world.run(), ["S drive/Huge.docx"]);
+
+    world.remove("huge");
+    world.add_in("other", "huge", None, "Huge", "docx");
+    let moved = ["M drive/Huge.md -> other/Huge.md", "S other/Huge.docx", "U drive/A.md"];
+    assert_eq!(world.run(), moved);
+    assert_eq!(world.run(), ["S other/Huge.docx"]);
+}
+
+/// A picture that is lost serves no page that is fetched for another reason.
+#[test]
+fn an_edited_page_is_told_what_it_lost() {
+    let mut world = World::of_pages();
+    world.page("a", "A", &[]);
+    world.run();
+    world.file("a", &ProductKey::asset("one"), "one.png");
+    world.file("a", &ProductKey::asset("two"), "two.png");
+    world.lose("drive/A.assets/two.png");
+    world.edit("a");
+    let plan = world.plan();
+    assert_eq!(lines(&plan), ["U drive/A.md"]);
+    let want = &plan.fetches[0].wants[0];
+    assert_eq!((&want.damaged[..], &want.lost[..]), (&[][..], &[ProductKey::asset("two")][..]));
 }
