@@ -344,6 +344,9 @@ pub struct Stamp {
     /// docx `revision_id`, sheet and bitable `revision`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
+    /// When it was read, by this computer's clock: of what is read again from time to time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_secs: Option<i64>,
 }
 
 /// What a stamp says about an edit time shown now.
@@ -366,7 +369,13 @@ impl Stamp {
             times: edited.iter().map(|e| (e.channel, e.at_secs)).collect(),
             seen_secs: edited.map_or(0, |e| e.seen_secs),
             revision,
+            read_secs: None,
         }
+    }
+
+    /// When it was read last. Rows of older programs know only what was seen then.
+    pub fn looked_at(&self) -> i64 {
+        self.read_secs.unwrap_or(self.seen_secs)
     }
 
     /// Compares an edit time with what was seen, like channel with like.
@@ -578,6 +587,7 @@ mod tests {
             times: BTreeMap::from([(Channel::Wiki, 900), (Channel::Metas, 998)]),
             seen_secs: 1000,
             revision: None,
+            read_secs: None,
         };
         let cases = [
             (seen(Channel::Wiki, 900), Moved::No, "same time, settled"),

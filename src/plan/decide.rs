@@ -433,9 +433,13 @@ impl Making<'_, '_> {
     /// True where this run fetches what is needed: with `--retry-failed`, only what was
     /// tried before.
     pub fn comes(&self, key: &PlaceKey, format: Format, need: &Need) -> bool {
-        let tried = || self.rows.get(key).is_none_or(|row| row.outcomes.contains_key(&format));
+        let tried = || {
+            let old = self.draft.old_row(self.inputs, key);
+            old.is_some_and(|row| row.outcomes.contains_key(&format))
+        };
         match need {
             Need::Nothing(_) | Need::Rewrite(_) | Need::Skip(_) => false,
+            Need::Update(content::REFUSED) => true,
             Need::Add | Need::Update(_) | Need::Restore(..) => {
                 !self.inputs.options.retry_failed || tried()
             }

@@ -95,8 +95,8 @@ pub struct Answers {
     pub metas: BTreeMap<Object, Result<Meta, Existence>>,
     /// By place.
     pub existence: BTreeMap<PlaceKey, Existence>,
-    /// Hash of a whiteboard's nodes; `None` where they could not be read.
-    pub boards: BTreeMap<String, Option<ContentHash>>,
+    /// Hash of a whiteboard's nodes; `Err` where they cannot be read.
+    pub boards: BTreeMap<String, Result<ContentHash, Existence>>,
 }
 
 /// What to do, in the order in which `apply` does it.

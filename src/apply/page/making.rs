@@ -156,7 +156,7 @@ impl<'a> Making<'a> {
         let now_secs = self.fetcher.clock.now_secs();
         let seen_secs = self.about.edited.map_or(now_secs, |edited| edited.seen_secs);
         let stamp = Stamp { seen_secs, ..Stamp::default() };
-        let embed = Embed { object, stamp, hash, checked_secs: now_secs };
+        let embed = Embed { object, stamp, hash, checked_secs: now_secs, refused: false };
         match self.kept.embeds.iter_mut().find(|known| known.object == embed.object) {
             Some(known) => *known = embed,
             None => self.kept.embeds.push(embed),

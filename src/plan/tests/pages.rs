@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::layout::Atlas;
-use crate::model::page::{BOARD, Embed};
+use crate::model::page::{BOARD, Embed, Limits};
 use crate::rules::ExportRule;
 
 const DAY: i64 = 86_400;
@@ -13,6 +13,7 @@ pub(super) fn blank() -> PageRow {
         around: ContentHash([0; 32]),
         links: Vec::new(),
         lists: Vec::new(),
+        limits: Limits::default(),
         embeds: Vec::new(),
     }
 }
@@ -43,8 +44,8 @@ impl World {
         let object = meta.object.clone();
         self.metas.insert(object.clone(), meta);
         let embeds = vec![
-            Embed { object: board, stamp: Stamp::default(), hash: Some(hash), checked_secs },
-            Embed { object, stamp, hash: None, checked_secs },
+            Embed { hash: Some(hash), ..embed(board, Stamp::default(), checked_secs) },
+            embed(object, stamp, checked_secs),
         ];
         self.pages.get_mut("page").unwrap().embeds = embeds;
         self.run();
@@ -112,6 +113,10 @@ impl World {
         let at = Loc::Mirror(RelPath::new(path).unwrap());
         assert!(self.local.entries.remove(&at).is_some(), "{path}");
     }
+}
+
+fn embed(object: Object, stamp: Stamp, checked_secs: i64) -> Embed {
+    Embed { object, stamp, hash: None, checked_secs, refused: false }
 }
 
 fn outcome(why: Why, edited: Option<Edited>, at_secs: i64) -> Outcome {
@@ -455,22 +460,17 @@ fn nobody_counts_on_a_target_that_failed() {
 fn what_failed_is_retried_and_nothing_else() {
     let mut world = World::of_pages();
     world.page("a", "A", &["c"]);
-    world.page_with_embeds();
     world.page("c", "C", &[]);
+    world.page_with_embeds();
+    world.fails("c");
+    world.recorded.places.get_mut(&key("c")).unwrap().outcomes.clear();
     world.now += 30 * DAY;
     world.options.retry_failed = true;
-    assert_quiet_but_for(&mut world, &["c"]);
+    assert_eq!(world.run(), ["U drive/A.md"], "nothing leads to it in this run");
+    assert_quiet(&mut world);
     world.options.retry_failed = false;
     assert_eq!(world.run(), ["A drive/C.md", "U drive/A.md"]);
-}
-
-/// Nothing happens and nothing is asked, though rows of these places are new.
-fn assert_quiet_but_for(world: &mut World, new: &[&str]) {
-    let plan = world.plan();
-    assert_eq!(lines(&plan), [""; 0]);
-    let recorded: Vec<&str> = plan.records.iter().map(|(key, _)| key.token.as_str()).collect();
-    assert_eq!(recorded, new);
-    assert!(world.asked.is_empty(), "{:?}", world.asked);
+    assert_quiet(&mut world);
 }
 
 /// Links lead to the same files whichever sources a run lists, and where a listing fails.
@@ -515,7 +515,7 @@ fn links_do_not_hang_on_what_was_listed() {
 /// A shortcut that this run does not list is linked to as before, whatever it became.
 #[test]
 fn links_to_shortcuts_do_not_hang_on_what_was_listed() {
-    for mode in [ShortcutMode::Link, ShortcutMode::Url, ShortcutMode::Copy] {
+    for mode in [ShortcutMode::Link, ShortcutMode::Copy] {
         let mut world = World::of_pages();
         world.rules.shortcut = mode;
         world.source("other");
@@ -569,4 +569,78 @@ fn an_edited_page_is_told_what_it_lost() {
     assert_eq!(lines(&plan), ["U drive/A.md"]);
     let want = &plan.fetches[0].wants[0];
     assert_eq!((&want.damaged[..], &want.lost[..]), (&[][..], &[ProductKey::asset("two")][..]));
+}
+
+/// A call that failed says nothing: the next run asks again.
+#[test]
+fn a_check_without_an_answer_is_none() {
+    let mut world = World::of_pages();
+    world.page_with_embeds();
+    let began = world.checked();
+    world.now += 8 * DAY;
+    world.silent = true;
+    for _ in 0..2 {
+        let plan = world.plan();
+        assert_eq!((lines(&plan).len(), plan.records.len()), (0, 0));
+        assert_eq!(world.asked.len(), 1);
+        assert_eq!((world.asked[0].metas.len(), world.asked[0].boards.len()), (1, 1));
+        world.apply(plan);
+        assert_eq!(world.checked(), began);
+    }
+    world.silent = false;
+    world.run();
+    assert_eq!(world.checked(), [world.now; 2]);
+    assert_quiet(&mut world);
+}
+
+/// Nobody knows the edit time of what may not be read: it is tried after a week.
+#[test]
+fn what_a_page_was_refused_is_asked_for_again() {
+    for retry in [false, true] {
+        let mut world = World::of_pages();
+        world.page_with_embeds();
+        let page = world.recorded.places.get_mut(&key("page")).unwrap().page.as_mut().unwrap();
+        for embed in &mut page.embeds {
+            embed.refused = true;
+        }
+        assert_quiet(&mut world);
+        world.now += 6 * DAY;
+        assert_quiet(&mut world);
+        world.now += if retry { 0 } else { DAY };
+        world.options.retry_failed = retry;
+        let plan = world.plan();
+        assert!(world.asked.is_empty(), "reading it tells");
+        assert_eq!(lines(&plan), ["U drive/Page.md"]);
+        let change = &plan.fetches[0].wants[0].change;
+        assert_eq!(change.reason.as_deref(), Some("what it embeds was refused"));
+
+        // Refused once more: for another week nobody asks.
+        world.options.retry_failed = false;
+        let now = world.now;
+        for embed in &mut world.pages.get_mut("page").unwrap().embeds {
+            (embed.checked_secs, embed.refused) = (now, true);
+        }
+        world.apply(plan);
+        assert_quiet(&mut world);
+    }
+}
+
+/// Other limits show more or less, but only of a page that they cut.
+#[test]
+fn a_page_that_was_cut_follows_the_limits() {
+    let mut world = World::of_pages();
+    world.rules.markdown.table_rows = 10;
+    world.rules.max_size = Some(1_000);
+    let cases = [(None, None), (Some(10), None), (None, Some(1_000)), (Some(10), Some(1_000))];
+    for (token, (table_rows, max_size)) in ["none", "rows", "size", "both"].into_iter().zip(cases) {
+        world.page(token, token, &[]);
+        world.pages.get_mut(token).unwrap().limits = Limits { table_rows, max_size };
+    }
+    world.run();
+    assert_quiet(&mut world);
+    world.rules.markdown.table_rows = 20;
+    assert_eq!(lines(&world.plan()), ["U drive/both.md", "U drive/rows.md"]);
+    world.rules.markdown.table_rows = 10;
+    world.rules.max_size = None;
+    assert_eq!(lines(&world.plan()), ["U drive/both.md", "U drive/size.md"]);
 }
