@@ -122,3 +122,25 @@ async fn a_synced_block_follows_its_source() {
     mirror.sync().await.success();
     assert_eq!(tenant.calls("GET", BLOCKS), 2, "the page and the source");
 }
+
+/// More rows are shown once more are wanted, though nothing was edited.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_was_cut_follows_the_limit() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let cells: &[&[&str]] = &[&["a", "b"], &["1", "2"], &["5", "6"]];
+    let sheet = root.sheet("Numbers").tabs(&["Q1"]).cells("Q1", cells);
+    let home = root.folder("Home");
+    home.docx("Page").embed_sheet(&sheet, "Q1");
+    home.docx("Plain").text("no table");
+    let config = HOME.replace("FOLDER", &home.token());
+    let mirror = Mirror::with(&tenant, &format!("{config}[export.md]\ntable_rows = 1\n"));
+    mirror.sync().await.success();
+    assert!(!page(&mirror).contains("| 5 | 6 |"), "{}", page(&mirror));
+    quiet(&mirror, &tenant).await;
+    mirror.configure(&config);
+    let run = mirror.sync().await.success();
+    assert_eq!(run.changes(), ["update drive/Page.md"]);
+    assert!(page(&mirror).contains("| 5 | 6 |"), "{}", page(&mirror));
+    quiet(&mirror, &tenant).await;
+}
