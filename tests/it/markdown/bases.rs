@@ -636,3 +636,21 @@ async fn a_base_that_is_refused_stays_and_one_that_is_deleted_goes() {
     assert_eq!(trashed(&mirror), 2);
     assert!(!mirror.path("drive/Plans.assets").exists());
 }
+
+/// An edit of a base brings back what was lost beside it.
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_a_base_that_lost_an_attachment() {
+    let tenant = tenant();
+    let base = tenant.root().bitable("Plans");
+    let tasks = base.table("Tasks").records(10);
+    let file = tasks.attach(4, "photo.png", "png bytes");
+    let mirror = mirror_of(&tenant);
+    mirror.sync().await.success();
+    let asset = asset(&mirror, "Plans", &file);
+    std::fs::remove_file(mirror.path(&asset)).unwrap();
+    a_minute().await;
+    tasks.edit_record(0);
+    mirror.sync().await.success();
+    assert_eq!(mirror.read(&asset), b"png bytes");
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}

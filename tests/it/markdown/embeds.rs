@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::support::{Mirror, Run, tenant};
-use feishu_mirror::sim::Tenant;
+use feishu_mirror::sim::{Effect, Fault, Tenant};
 use serde_json::json;
 
 const HOME: &str = "[[source]]\nname = \"drive\"\nkind = \"drive\"\nfolder = \"FOLDER\"\n\
@@ -143,4 +143,25 @@ async fn a_table_that_was_cut_follows_the_limit() {
     assert_eq!(run.changes(), ["update drive/Page.md"]);
     assert!(page(&mirror).contains("| 5 | 6 |"), "{}", page(&mirror));
     quiet(&mirror, &tenant).await;
+}
+
+/// A call that failed is no look at the whiteboard, and a refusal is one.
+#[tokio::test(start_paused = true)]
+async fn a_whiteboard_that_gave_no_answer_is_asked_by_the_next_run() {
+    for (status, code, again) in [(500, 2_891_001, 1), (403, 2_890_005, 0)] {
+        let tenant = tenant();
+        let home = tenant.root().folder("Home");
+        home.docx("Page").board(json!([{"id": "o1", "type": "composite_shape"}]));
+        let mirror = Mirror::with(&tenant, &HOME.replace("FOLDER", &home.token()));
+        mirror.sync().await.success();
+        later(7 * DAY).await;
+        tenant.fault(Fault::new("GET", NODES, Effect::status(status, code)).times(100));
+        quiet(&mirror, &tenant).await;
+        assert_ne!(tenant.calls("GET", NODES), 0);
+        tenant.calm();
+        quiet(&mirror, &tenant).await;
+        assert_eq!(tenant.calls("GET", NODES), again, "{status}");
+        quiet(&mirror, &tenant).await;
+        assert_eq!(tenant.calls("GET", NODES), 0);
+    }
 }

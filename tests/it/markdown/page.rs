@@ -580,7 +580,7 @@ async fn an_edit_of_a_page_that_lost_a_picture() {
     let mirror = Mirror::with(&tenant, CONFIG);
     mirror.sync().await.success();
     let files = mirror.files();
-    let picture = files.iter().find(|path| path.ends_with(".png")).unwrap();
+    let picture = files.iter().find(|path| path.contains("Plan.assets/")).unwrap();
     std::fs::remove_file(mirror.path(picture)).unwrap();
     tokio::time::advance(Duration::from_secs(60)).await;
     plan.touch();
