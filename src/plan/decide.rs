@@ -496,13 +496,11 @@ impl Making<'_, '_> {
             ChangeKind::Update => None,
             _ => self.copy_source(key, object, format, edited, current),
         };
-        let lost = match self.draft.before.get(key) {
-            Some(old) if format.has_assets() => {
-                let row = &self.inputs.recorded.places[old];
-                content::damaged(self.inputs, old, row, format).1
-            }
-            _ => damaged.clone(),
-        };
+        let lost = self.draft.before.get(key).map(|old| {
+            let row = &self.inputs.recorded.places[old];
+            content::damaged(self.inputs, old, row, format).1
+        });
+        let lost = lost.unwrap_or_default();
         let change = self.change(kind, key, path, Some(format), reason);
         let seen = &self.view.places[key];
         let revision = self.inputs.answers.revisions.get(object).copied().flatten();
