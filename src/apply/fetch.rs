@@ -422,7 +422,14 @@ impl Fetcher {
                     ..refused.change.clone()
                 };
                 let place = refused.place.clone();
-                Some(Want { place, format, copy_from: None, damaged: Vec::new(), change })
+                Some(Want {
+                    place,
+                    format,
+                    copy_from: None,
+                    damaged: Vec::new(),
+                    lost: Vec::new(),
+                    change,
+                })
             })
             .collect()
     }

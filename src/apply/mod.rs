@@ -142,10 +142,14 @@ pub async fn apply(
     for place in &plan.unchanged {
         journal.report.tally.count(place.clone(), Rank::Unchanged);
     }
-    let wants = plan.wants().map(|want| (want.place.clone(), want.format));
+    // What did not come before is linked once it is there.
+    let lacks = |key: &PlaceKey, format| journal.row(key).is_some_and(|row| row.lacks(format));
+    let hoped = plan.wants().filter(|want| !lacks(&want.place, want.format));
+    let wants = hoped.map(|want| (want.place.clone(), want.format));
     let urls = plan.urls.iter().map(|url| (url.place.clone(), Format::Url));
     let links = plan.links.iter().map(|link| (link.place.clone(), Format::Link));
-    journal.pending = wants.chain(urls).chain(links).collect();
+    let pending: BTreeSet<(PlaceKey, Format)> = wants.chain(urls).chain(links).collect();
+    journal.pending = pending;
     journal.stale.clone_from(&plan.stale);
     let gate = Gate { stop: tools.stop.clone(), deadline: settings.deadline };
     let fetcher = Fetcher::new(tools, settings);
@@ -451,7 +455,7 @@ fn standing(recorded: &Recorded, want: &Want) -> Standing {
     Standing {
         kept,
         before: recorded.places.get(&want.place).and_then(|row| Some(row.page.as_ref()?.kept)),
-        here: assets(&want.place, &want.damaged),
+        here: assets(&want.place, &want.lost),
         elsewhere: from.map(|key| assets(key, &[])).unwrap_or_default(),
     }
 }

@@ -207,7 +207,7 @@ impl Journal {
         let (mut placed, mut failed) = (Placed { bytes: 0, written: false }, None);
         for (id, file) in files {
             let product = product_of(format, id);
-            let is_damaged = want.damaged.contains(&product);
+            let is_damaged = want.damaged.contains(&product) || want.lost.contains(&product);
             if some_only && !is_damaged {
                 continue;
             }

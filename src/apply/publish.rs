@@ -112,6 +112,9 @@ impl Journal {
                 let mut bytes = Bytes::new(sealed);
                 let mtime_secs = self.mtime_of(about.edited);
                 for want in &wants {
+                    let read_secs =
+                        (want.format == Format::Comments).then(|| self.clock.now_secs());
+                    let stamp = Stamp { read_secs, ..stamp.clone() };
                     let delivery = Delivery {
                         product: ProductKey::whole(want.format.slot()),
                         told: Told::Came(&want.change, want.format),

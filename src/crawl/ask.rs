@@ -95,7 +95,7 @@ async fn revisions(
 async fn boards(
     run: &Run<'_>,
     tokens: &[String],
-) -> Result<Vec<(String, Option<ContentHash>)>, ApiError> {
+) -> Result<Vec<(String, Result<ContentHash, Existence>)>, ApiError> {
     let mut known = Vec::with_capacity(tokens.len());
     let one = |token: &'_ String| {
         let token = token.clone();
@@ -107,11 +107,10 @@ async fn boards(
     };
     let calls = each(tokens, one, |(token, reply): (String, _)| {
         let hash = match reply {
-            Ok(nodes) => Some(board_hash(&nodes)),
+            Ok(nodes) => Ok(board_hash(&nodes)),
             // Boards have a scope of their own; without it they stay as they are.
-            Err(Trouble::Ends(error)) if error.class == Class::Config => None,
-            Err(Trouble::Ends(error)) => return Err(error),
-            Err(Trouble::Cut(_) | Trouble::Here(_)) => None,
+            Err(Trouble::Ends(error)) if error.class == Class::Config => Err(Existence::Hidden),
+            Err(trouble) => Err(settle(Err(trouble))?),
         };
         known.push((token, hash));
         Ok(())
@@ -211,7 +210,7 @@ async fn ask_wiki(
     (key.clone(), reply)
 }
 
-/// What a call by the place's own token says.
+/// What a call by a thing's own token says.
 fn settle(reply: Result<(), Trouble>) -> Result<Existence, ApiError> {
     match reply {
         Ok(()) => Ok(Existence::Exists),

@@ -20,9 +20,31 @@ pub struct PageRow {
     /// Wiki nodes whose children it lists, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<String>,
+    /// The limits that left something out of it.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// What it shows of other objects, sorted by object.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub embeds: Vec<Embed>,
+}
+
+/// Limits of the config, as they were where they cut something off a page: under others it
+/// shows more or less.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// `table_rows`, where a table has more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_rows: Option<u32>,
+    /// `max_size`, where a picture or file is larger.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_size: Option<u64>,
+}
+
+impl Limits {
+    /// True where nothing was cut.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Something that a page shows and that changes without the page: a sheet, a table of a

@@ -227,6 +227,21 @@ impl PlaceRow {
         self.state == PlaceState::Live && named && !asked
     }
 
+    /// What stands under one name: a file, or the files of a side folder.
+    pub fn products_in(&self, slot: Slot) -> impl Iterator<Item = (&ProductKey, &ProductRow)> {
+        // Parts come right after the whole.
+        let from = self.products.range(ProductKey::whole(slot)..);
+        from.take_while(move |(product, _)| product.slot == slot)
+    }
+
+    /// True where a format was tried, did not come, and has nothing in the copy. It is asked
+    /// for again, but nobody may count on it.
+    pub fn lacks(&self, format: Format) -> bool {
+        let hopes = |why| matches!(why, Why::Failed | Why::Forbidden);
+        self.outcomes.get(&format).is_some_and(|outcome| hopes(outcome.why))
+            && self.products_in(format.slot()).next().is_none()
+    }
+
     /// Forgets what is remembered of a page whose file is no longer recorded.
     pub fn drop_lone_page(&mut self) {
         if !self.has_md() {
@@ -336,6 +351,9 @@ pub struct Stamp {
     /// docx `revision_id`, sheet and bitable `revision`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
+    /// When it was read, by this computer's clock: of what is read again from time to time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_secs: Option<i64>,
 }
 
 /// What a stamp says about an edit time shown now.
@@ -358,7 +376,13 @@ impl Stamp {
             times: edited.iter().map(|e| (e.channel, e.at_secs)).collect(),
             seen_secs: edited.map_or(0, |e| e.seen_secs),
             revision,
+            read_secs: None,
         }
+    }
+
+    /// When it was read last. Rows of older programs know only what was seen then.
+    pub fn looked_at(&self) -> i64 {
+        self.read_secs.unwrap_or(self.seen_secs)
     }
 
     /// Compares an edit time with what was seen, like channel with like.
@@ -570,6 +594,7 @@ mod tests {
             times: BTreeMap::from([(Channel::Wiki, 900), (Channel::Metas, 998)]),
             seen_secs: 1000,
             revision: None,
+            read_secs: None,
         };
         let cases = [
             (seen(Channel::Wiki, 900), Moved::No, "same time, settled"),

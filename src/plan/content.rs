@@ -4,6 +4,7 @@ use super::Inputs;
 use super::absent::ASK_AGAIN_SECS;
 use super::embeds;
 use crate::model::local::LocalEntry;
+use crate::model::page::Limits;
 use crate::model::recorded::{Loc, Moved, Outcome, PlaceRow, ProductKey, ProductRow, Stamp, Why};
 use crate::model::{Edited, Format, ObjType, Object, PlaceKey};
 
@@ -22,6 +23,9 @@ pub(super) enum OnDisk {
     /// The folder above cannot be read.
     Unknown,
 }
+
+/// Why a page is fetched again that shows a note instead of something.
+pub(super) const REFUSED: &str = "what it embeds was refused";
 
 /// Compares a recorded product with the scan.
 pub(super) fn on_disk(inputs: &Inputs<'_>, key: &PlaceKey, product: &ProductKey) -> OnDisk {
@@ -84,7 +88,8 @@ pub(super) fn need(
     {
         return Need::Skip(outcome.clone());
     }
-    let Some((_, first)) = row.products.iter().find(|(p, _)| p.format() == Some(format)) else {
+    let mut there = row.products_in(format.slot());
+    let Some((_, first)) = there.find(|(product, _)| product.format() == Some(format)) else {
         return Need::Add;
     };
     if forced {
@@ -100,7 +105,7 @@ pub(super) fn need(
     }
     if format == Format::Comments
         && let Some(every) = inputs.rules.comments_every_secs
-        && inputs.now_secs.saturating_sub(first.stamp.seen_secs) >= every
+        && inputs.now_secs.saturating_sub(first.stamp.looked_at()) >= every
     {
         return Need::Update("read again from time to time");
     }
@@ -110,9 +115,37 @@ pub(super) fn need(
             Some(page) if page.embeds.iter().any(|embed| embeds::moved(inputs, embed)) => {
                 return Need::Update("what it embeds changed");
             }
+            Some(page) if page.embeds.iter().any(|embed| embeds::asked_again(inputs, embed)) => {
+                return Need::Update(REFUSED);
+            }
+            Some(page) if is_cut_otherwise(inputs, &page.limits) => {
+                return Need::Update("its limits are other ones now");
+            }
             Some(_) => {}
         }
     }
+    let (reason, damaged) = damaged(inputs, key, row, format);
+    match damaged.as_slice() {
+        [] => Need::Nothing(stamp),
+        [page] if page.format() == Some(Format::Md) => Need::Rewrite(reason),
+        _ => Need::Restore(reason, damaged),
+    }
+}
+
+/// True where a page that was cut would be cut elsewhere now, or not at all.
+fn is_cut_otherwise(inputs: &Inputs<'_>, cut: &Limits) -> bool {
+    let rules = inputs.rules;
+    cut.table_rows.is_some_and(|rows| rows != rules.markdown.table_rows)
+        || cut.max_size.is_some_and(|size| Some(size) != rules.max_size)
+}
+
+/// Recorded files of a format that are missing or altered, and which of both.
+pub(super) fn damaged(
+    inputs: &Inputs<'_>,
+    key: &PlaceKey,
+    row: &PlaceRow,
+    format: Format,
+) -> (&'static str, Vec<ProductKey>) {
     let mut damaged = Vec::new();
     let mut reason = "missing";
     for product in row.products.keys().filter(|product| belongs(product, format)) {
@@ -123,11 +156,7 @@ pub(super) fn need(
         }
         damaged.push(product.clone());
     }
-    match damaged.as_slice() {
-        [] => Need::Nothing(stamp),
-        [page] if page.format() == Some(Format::Md) => Need::Rewrite(reason),
-        _ => Need::Restore(reason, damaged),
-    }
+    (reason, damaged)
 }
 
 /// True for the files that come and go with a format: a page or base has its pictures and

@@ -430,6 +430,22 @@ impl Making<'_, '_> {
         content::need(self.inputs, old, object, format, edited, forced)
     }
 
+    /// True where this run fetches what is needed: with `--retry-failed`, only what was
+    /// tried before.
+    pub fn comes(&self, key: &PlaceKey, format: Format, need: &Need) -> bool {
+        let tried = || {
+            let old = self.draft.old_row(self.inputs, key);
+            old.is_some_and(|row| row.outcomes.contains_key(&format))
+        };
+        match need {
+            Need::Nothing(_) | Need::Rewrite(_) | Need::Skip(_) => false,
+            Need::Update(content::REFUSED) => true,
+            Need::Add | Need::Update(_) | Need::Restore(..) => {
+                !self.inputs.options.retry_failed || tried()
+            }
+        }
+    }
+
     fn content(
         &mut self,
         key: &PlaceKey,
@@ -440,7 +456,9 @@ impl Making<'_, '_> {
         let Some(path) = self.draft.path(key, format.slot()) else { return };
         let edited = self.view.edited(self.inputs, &self.view.places[key]);
         let failed_before = self.rows[key].outcomes.contains_key(&format);
-        let (kind, reason, damaged) = match self.need(key, object, format) {
+        let need = self.need(key, object, format);
+        let comes = self.comes(key, format, &need);
+        let (kind, reason, damaged) = match need {
             Need::Nothing(stamp) => {
                 self.touch(key, |product| content::belongs(product, format));
                 if let (Some(stamp), Some(row)) = (stamp, self.rows.get_mut(key)) {
@@ -471,13 +489,18 @@ impl Making<'_, '_> {
             Need::Update(reason) => (ChangeKind::Update, Some(reason), Vec::new()),
             Need::Restore(reason, damaged) => (ChangeKind::Restore, Some(reason), damaged),
         };
-        if self.inputs.options.retry_failed && !failed_before {
+        if !comes {
             return;
         }
         let copy_from = match kind {
             ChangeKind::Update => None,
             _ => self.copy_source(key, object, format, edited, current),
         };
+        let lost = self.draft.before.get(key).map(|old| {
+            let row = &self.inputs.recorded.places[old];
+            content::damaged(self.inputs, old, row, format).1
+        });
+        let lost = lost.unwrap_or_default();
         let change = self.change(kind, key, path, Some(format), reason);
         let seen = &self.view.places[key];
         let revision = self.inputs.answers.revisions.get(object).copied().flatten();
@@ -492,7 +515,8 @@ impl Making<'_, '_> {
             wants: Vec::new(),
         });
         fetch.url = fetch.url.take().or(url);
-        fetch.wants.push(Want { place: key.clone(), format, copy_from, damaged, change });
+        let place = key.clone();
+        fetch.wants.push(Want { place, format, copy_from, damaged, lost, change });
     }
 
     /// A copy elsewhere serves only where it is at least as new as what this place's

@@ -2,9 +2,11 @@
 //! whether it changed.
 
 use super::Inputs;
+use super::absent::ASK_AGAIN_SECS;
 use super::view;
 use crate::model::page::{BOARD, Embed, PageRow};
 use crate::model::recorded::Moved;
+use crate::model::tree::Existence;
 
 /// What has to be asked about the embeds of a page.
 #[derive(Debug, Default)]
@@ -17,7 +19,9 @@ pub(super) struct Asks {
 pub(super) fn asks(inputs: &Inputs<'_>, page: &PageRow) -> Asks {
     let mut asks = Asks::default();
     for embed in page.embeds.iter().filter(|embed| is_due(inputs, embed)) {
-        if !is_board(embed) {
+        if embed.refused {
+            // Whether it may be read now is seen by reading it.
+        } else if !is_board(embed) {
             asks.metas.push(embed.object.clone());
         } else if !inputs.answers.boards.contains_key(embed.object.token.as_str()) {
             asks.boards.push(embed.object.token.as_str().to_owned());
@@ -29,35 +33,51 @@ pub(super) fn asks(inputs: &Inputs<'_>, page: &PageRow) -> Asks {
 /// True where it is known to have changed. What can no longer be seen stays as it was
 /// copied.
 pub(super) fn moved(inputs: &Inputs<'_>, embed: &Embed) -> bool {
-    if !is_due(inputs, embed) {
+    if embed.refused || !is_due(inputs, embed) {
         return false;
     }
     if is_board(embed) {
-        let answer = inputs.answers.boards.get(embed.object.token.as_str()).copied().flatten();
-        return answer.is_some() && answer != embed.hash;
+        let answer = inputs.answers.boards.get(embed.object.token.as_str());
+        return answer
+            .is_some_and(|answer| answer.as_ref().is_ok_and(|now| Some(*now) != embed.hash));
     }
     view::meta(inputs, &embed.object).is_some_and(|meta| {
         matches!(embed.stamp.compare(meta.edited), Moved::Yes | Moved::Unsettled)
     })
 }
 
-/// Remembers what was asked and found unchanged.
+/// True where it may not be read, and that was so long ago that it is tried again.
+pub(super) fn asked_again(inputs: &Inputs<'_>, embed: &Embed) -> bool {
+    embed.refused && (inputs.options.retry_failed || is_due(inputs, embed))
+}
+
+/// Remembers what was asked and found unchanged. Where no answer came it is asked again by
+/// the next run.
 pub(super) fn checked(inputs: &Inputs<'_>, page: &mut PageRow) {
     for embed in &mut page.embeds {
-        if !is_due(inputs, embed) {
+        if embed.refused || !is_due(inputs, embed) {
             continue;
         }
         if is_board(embed) {
-            if inputs.answers.boards.contains_key(embed.object.token.as_str()) {
+            let answer = inputs.answers.boards.get(embed.object.token.as_str());
+            if answer.is_some_and(|answer| tells(answer.as_ref().err())) {
                 embed.checked_secs = inputs.now_secs;
             }
-        } else if inputs.answers.metas.contains_key(&embed.object) {
+        } else if let Some(answer) = inputs.answers.metas.get(&embed.object)
+            && tells(answer.as_ref().err())
+        {
             embed.checked_secs = inputs.now_secs;
-            if let Some(meta) = view::meta(inputs, &embed.object) {
+            if let Ok(meta) = answer {
                 embed.stamp.times.entry(meta.edited.channel).or_insert(meta.edited.at_secs);
             }
         }
     }
+}
+
+/// True for an answer of the service: that a thing cannot be seen is one, that the call
+/// failed is none.
+fn tells(trouble: Option<&Existence>) -> bool {
+    !matches!(trouble, Some(Existence::Unknown(_)))
 }
 
 fn is_board(embed: &Embed) -> bool {
@@ -66,7 +86,12 @@ fn is_board(embed: &Embed) -> bool {
 
 fn is_due(inputs: &Inputs<'_>, embed: &Embed) -> bool {
     let markdown = &inputs.rules.markdown;
-    let every =
-        if is_board(embed) { markdown.boards_every_secs } else { markdown.embeds_every_secs };
+    let every = if embed.refused {
+        ASK_AGAIN_SECS
+    } else if is_board(embed) {
+        markdown.boards_every_secs
+    } else {
+        markdown.embeds_every_secs
+    };
     inputs.now_secs.saturating_sub(embed.checked_secs) >= every
 }

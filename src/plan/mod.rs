@@ -95,8 +95,8 @@ pub struct Answers {
     pub metas: BTreeMap<Object, Result<Meta, Existence>>,
     /// By place.
     pub existence: BTreeMap<PlaceKey, Existence>,
-    /// Hash of a whiteboard's nodes; `None` where they could not be read.
-    pub boards: BTreeMap<String, Option<ContentHash>>,
+    /// Hash of a whiteboard's nodes; `Err` where they cannot be read.
+    pub boards: BTreeMap<String, Result<ContentHash, Existence>>,
 }
 
 /// What to do, in the order in which `apply` does it.
@@ -207,6 +207,9 @@ pub struct Want {
     pub copy_from: Option<(PlaceKey, ProductKey)>,
     /// For what is more than one file: only these are missing or altered; empty: all.
     pub damaged: Vec<ProductKey>,
+    /// Recorded files of it that are missing or altered, whatever is fetched: what stands
+    /// there does not serve.
+    pub lost: Vec<ProductKey>,
     /// What is printed.
     pub change: Change,
 }

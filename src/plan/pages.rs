@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::content::{self, Need};
 use super::decide::Making;
 use super::view::{Aim, Seen, View};
-use super::{Inputs, Rewrite, embeds};
+use super::{Inputs, Rewrite, absent, embeds};
 use crate::layout::Atlas;
 use crate::model::change::ChangeKind;
 use crate::model::page::PageRow;
-use crate::model::recorded::{PlaceRow, ProductKey, Recorded, Slot};
+use crate::model::recorded::{PlaceRow, PlaceState, ProductKey, Recorded, Slot};
 use crate::model::{Format, PlaceKey, RelPath};
+use crate::rules::ShortcutMode;
 
 /// The page of a place, where nothing but what it embeds could make it be fetched again.
 pub(super) fn page_at_rest<'a>(
@@ -21,6 +22,10 @@ pub(super) fn page_at_rest<'a>(
     old: &PlaceKey,
 ) -> Option<&'a PageRow> {
     let Aim::Content { object, formats } = &seen.aim else { return None };
+    // Only what failed is looked at.
+    if inputs.options.retry_failed {
+        return None;
+    }
     let row = inputs.recorded.places.get(old)?;
     let page = row.page.as_deref().filter(|page| !page.embeds.is_empty())?;
     if !formats.contains(&Format::Md) {
@@ -94,17 +99,16 @@ impl Making<'_, '_> {
     /// goes well.
     fn stands(&self, rows: &Recorded, key: &PlaceKey, row: &PlaceRow, slot: Slot) -> bool {
         let stale = |format| self.plan.stale.contains(&(key.clone(), format));
-        let has = row
-            .products
-            .keys()
-            .any(|product| product.slot == slot && !product.format().is_some_and(stale));
+        let has = row.products_in(slot).any(|(product, _)| !product.format().is_some_and(stale));
         let seen = self.view.places.get(key).filter(|_| self.draft.live.contains(key));
         match (seen.map(|seen| &seen.aim), slot) {
             (Some(Aim::Content { .. }), Slot::LinkTo(_) | Slot::LinkToDir) => false,
             (Some(Aim::Content { object, formats }), _) => {
                 let mut formats = formats.iter().filter(|format| format.slot() == slot);
-                let comes = |need| !matches!(need, Need::Skip(_) | Need::Nothing(_));
-                has || formats.any(|format| comes(self.need(key, object, *format)))
+                has || formats.any(|format| {
+                    !row.lacks(*format)
+                        && self.comes(key, *format, &self.need(key, object, *format))
+                })
             }
             // A link that leads nowhere any more goes in this run.
             (Some(Aim::Links { to, formats, .. }), Slot::LinkTo(format)) => {
@@ -124,22 +128,61 @@ impl Making<'_, '_> {
     }
 
     fn find_stale(&mut self) {
-        for key in &self.draft.live {
-            let (Some(row), Some(seen)) = (self.rows.get(key), self.view.places.get(key)) else {
-                continue;
+        for (key, row) in &self.rows {
+            let seen = self.view.places.get(key).filter(|_| self.draft.live.contains(key));
+            let wanted = match seen {
+                Some(seen) => wanted(&seen.aim),
+                // What a run lists and what it does not must not decide where links lead.
+                None => self.wanted_unseen(key, row),
             };
-            let mut wanted = View::wanted_formats(&seen.aim);
-            match &seen.aim {
-                Aim::Nothing(_) => continue,
-                // Stands in for a link where there are no symlinks.
-                Aim::Links { .. } => wanted.push(Format::Url),
-                Aim::Content { .. } | Aim::Url | Aim::Folder => {}
-            }
-            // A link that nobody wants is removed, whatever the rules.
-            wanted.push(Format::Link);
+            let Some(wanted) = wanted else { continue };
             let formats = row.products.keys().filter_map(ProductKey::format);
             let stale = formats.filter(|format| !wanted.contains(format));
             self.plan.stale.extend(stale.map(|format| (key.clone(), format)));
         }
     }
+
+    /// The formats of files that are wanted of a place which this run did not list. `None`
+    /// where all that is there may be linked.
+    fn wanted_unseen(&self, key: &PlaceKey, row: &PlaceRow) -> Option<Vec<Format>> {
+        if matches!(row.state, PlaceState::Gone { .. } | PlaceState::Orphaned) {
+            return None;
+        }
+        let rules = self.inputs.rules;
+        let has = |format: Format| row.products.keys().any(|key| key.format() == Some(format));
+        let object = match (&row.target, rules.shortcut) {
+            (None, _) => &row.object,
+            (Some(_), ShortcutMode::Skip) => return None,
+            (Some(_), ShortcutMode::Url) => return has(Format::Url).then(|| vec![Format::Url]),
+            // Symlinks are removed as soon as nobody wants them: while there is one, they are
+            // what is wanted.
+            (Some(_), ShortcutMode::Link) if has(Format::Link) => {
+                return Some(vec![Format::Url, Format::Link]);
+            }
+            (Some(target), ShortcutMode::Link | ShortcutMode::Copy) => target,
+        };
+        let path = absent::glob_path(&self.draft.target, key);
+        let formats = self.view.formats(self.inputs, key, &path, object);
+        // Where no run has looked at it under these rules, its old file serves until one has.
+        let known = |format: &Format| has(*format) || row.outcomes.contains_key(format);
+        if !formats.iter().any(known) {
+            return None;
+        }
+        wanted(&Aim::Content { object: object.clone(), formats })
+    }
+}
+
+/// The formats of files that are no leftovers of other rules. `None` where the place has
+/// nothing of its own now, and all of it stays as it was.
+fn wanted(aim: &Aim) -> Option<Vec<Format>> {
+    let mut wanted = View::wanted_formats(aim);
+    match aim {
+        Aim::Nothing(_) => return None,
+        // Stands in for a link where there are no symlinks.
+        Aim::Links { .. } => wanted.push(Format::Url),
+        Aim::Content { .. } | Aim::Url | Aim::Folder => {}
+    }
+    // A link that nobody wants is removed, whatever the rules.
+    wanted.push(Format::Link);
+    Some(wanted)
 }

@@ -28,6 +28,8 @@ struct World {
     /// What documents hold, by token: links, lists and embeds.
     pages: BTreeMap<String, PageRow>,
     boards: BTreeMap<String, ContentHash>,
+    /// True while no call about metadata or boards works.
+    silent: bool,
     /// What the last run asked.
     asked: Vec<Questions>,
 }
@@ -78,6 +80,7 @@ impl World {
             metas: BTreeMap::new(),
             pages: BTreeMap::new(),
             boards: BTreeMap::new(),
+            silent: false,
             asked: Vec::new(),
         };
         world.source("drive");
@@ -176,10 +179,11 @@ impl World {
             }
             for object in &questions.metas {
                 let meta = self.metas.get(object).cloned().ok_or(Existence::Gone);
-                answers.metas.insert(object.clone(), meta);
+                answers.metas.insert(object.clone(), self.silence(meta));
             }
             for board in &questions.boards {
-                answers.boards.insert(board.clone(), self.boards.get(board).copied());
+                let hash = self.boards.get(board).copied().ok_or(Existence::Gone);
+                answers.boards.insert(board.clone(), self.silence(hash));
             }
             for (place, _) in &questions.existence {
                 let answer = if self.gone.contains(place) {
@@ -194,6 +198,12 @@ impl World {
             self.asked.push(questions);
         }
         panic!("questions never end");
+    }
+
+    /// The answer, where the service gives any.
+    fn silence<T>(&self, answer: Result<T, Existence>) -> Result<T, Existence> {
+        let failed = || Existence::Unknown(Failure::new("the server said 500", "run again"));
+        if self.silent { Err(failed()) } else { answer }
     }
 
     /// Plans and carries the plan out; returns what `diff` would print.
@@ -247,14 +257,15 @@ impl World {
             let revision = self.revisions.get(&fetch.object).copied().or(Some(1));
             for want in fetch.wants {
                 let product = ProductKey::whole(Slot::Product(want.format));
-                let mtime_secs = fetch.edited.unwrap().at_secs;
+                let mtime_secs = fetch.edited.map_or(self.now, |edited| edited.at_secs);
+                let read_secs = (want.format == Format::Comments).then_some(self.now);
                 let row = ProductRow {
                     part_name: None,
                     size: 3,
                     blake3: ContentHash::from(blake3::hash(b"abc")),
                     mtime_secs,
                     link: None,
-                    stamp: Stamp::of(fetch.edited, revision),
+                    stamp: Stamp { read_secs, ..Stamp::of(fetch.edited, revision) },
                     doubtful: false,
                 };
                 let entry = LocalEntry::File { size: 3, mtime_secs };
@@ -695,4 +706,32 @@ fn a_repointed_source_orphans_what_it_had() {
         world.run();
     }
     assert_eq!(world.files(), ["drive/A.docx", "drive/B.docx"]);
+}
+
+/// They are read as often whether the listing shows an edit time or not, and an edit time
+/// that moves without an edit is no reading.
+#[test]
+fn comments_are_read_when_they_were_not_read_for_long() {
+    let every = 1_000;
+    for shown in [true, false] {
+        let mut world = World::new();
+        world.rules.comments_every_secs = Some(every);
+        world.add("a", None, "A", "docx");
+        if !shown {
+            world.node("a").edited = None;
+        }
+        world.run();
+        let began = world.now;
+        assert_eq!(lines(&world.plan()), [""; 0], "shown: {shown}");
+        if shown {
+            world.now += 500;
+            world.edit("a");
+            world.revisions.clear();
+            assert_eq!(world.run(), [""; 0]);
+        }
+        world.now = began + every - 20;
+        assert_eq!(world.run(), [""; 0], "shown: {shown}");
+        assert_eq!(world.run(), ["U drive/A.comments.json"], "shown: {shown}");
+        assert_eq!(world.run(), [""; 0], "shown: {shown}");
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inputs;
 use crate::layout;
-use crate::model::recorded::{PlaceState, Slot, Why};
+use crate::model::recorded::{PlaceRow, PlaceState, Recorded, Slot, Why};
 use crate::model::tree::{Existence, Meta, Node};
 use crate::model::{Edited, Format, ObjType, Object, PlaceKey, PlaceToken, SourceName};
 use crate::rules::ShortcutMode;
@@ -58,6 +58,8 @@ pub(super) struct View<'a> {
     pub children: BTreeMap<(SourceName, Option<PlaceToken>), Vec<PlaceToken>>,
     /// Mirrored places of each object, the oldest first.
     pub homes: BTreeMap<Object, Vec<PlaceKey>>,
+    /// Recorded objects of which an export was too large, with its formats.
+    fallen: BTreeMap<Object, BTreeSet<Format>>,
     /// Places whose folder must stay because something recorded is below.
     held: BTreeSet<PlaceKey>,
 }
@@ -68,6 +70,7 @@ impl<'a> View<'a> {
             places: BTreeMap::new(),
             children: BTreeMap::new(),
             homes: BTreeMap::new(),
+            fallen: find_fallen(inputs.recorded),
             held: BTreeSet::new(),
         };
         for (name, source) in &inputs.tree.sources {
@@ -90,18 +93,20 @@ impl<'a> View<'a> {
     }
 
     fn aim_plain(&mut self, inputs: &Inputs<'a>) {
-        for (key, seen) in &mut self.places {
+        let mut places = std::mem::take(&mut self.places);
+        for (key, seen) in &mut places {
             let node = seen.node;
             seen.aim = match &node.object.ty {
                 _ if node.filtered => Aim::Nothing(Omit::Filtered),
                 ObjType::Folder | ObjType::Space => Aim::Folder,
                 ObjType::Shortcut => continue,
-                ty => match formats(inputs, key, &seen.glob_path, ty) {
+                _ => match self.formats(inputs, key, &seen.glob_path, &node.object) {
                     formats if formats.is_empty() => Aim::Nothing(Omit::Unsupported),
                     formats => Aim::Content { object: node.object.clone(), formats },
                 },
             };
         }
+        self.places = places;
     }
 
     fn aim_shortcuts(&mut self, inputs: &Inputs<'a>) {
@@ -168,7 +173,7 @@ impl<'a> View<'a> {
                 }
             }
         }
-        let formats = formats(inputs, key, &seen.glob_path, &target.object.ty);
+        let formats = self.formats(inputs, key, &seen.glob_path, &target.object);
         if formats.is_empty() {
             return if seen.node.url.is_some() {
                 Aim::Url
@@ -186,6 +191,37 @@ impl<'a> View<'a> {
             Some(Ok(_)) => {}
         }
         Aim::Content { object: target.object.clone(), formats }
+    }
+
+    /// The files wanted of an object at a place, sorted; none for types that have none.
+    pub fn formats(
+        &self,
+        inputs: &Inputs<'_>,
+        key: &PlaceKey,
+        glob_path: &str,
+        object: &Object,
+    ) -> Vec<Format> {
+        let rules = inputs.rules;
+        let wanted = rules.formats_at(glob_path, &object.ty).iter().copied();
+        let mut formats: BTreeSet<Format> = wanted.collect();
+        if formats.is_empty() {
+            return Vec::new();
+        }
+        // A place without a row is new, or the object moved there.
+        let fell_back = match inputs.recorded.places.get(key) {
+            Some(row) => fallen_back(row).any(|format| formats.contains(&format)),
+            None => self.fallen.get(object).is_some_and(|fallen| !fallen.is_disjoint(&formats)),
+        };
+        if fell_back {
+            formats.insert(Format::Md);
+        }
+        if formats.contains(&Format::Md) && rules.markdown.raw {
+            formats.insert(Format::Blocks);
+        }
+        if rules.comments_every_secs.is_some() && object.ty.has_comments() {
+            formats.insert(Format::Comments);
+        }
+        formats.into_iter().collect()
     }
 
     /// A target that this run did not list (another source, a folder that could not be
@@ -336,25 +372,21 @@ pub(super) fn naming_type(node: &Node) -> &ObjType {
     layout::naming_type(&node.object, node.target.as_ref().map(|target| &target.object))
 }
 
-/// The files wanted of an object of this type at a place, sorted; none for types that have
-/// none.
-fn formats(inputs: &Inputs<'_>, key: &PlaceKey, glob_path: &str, ty: &ObjType) -> Vec<Format> {
-    let rules = inputs.rules;
-    let mut formats: BTreeSet<Format> = rules.formats_at(glob_path, ty).iter().copied().collect();
-    if formats.is_empty() {
-        return Vec::new();
+/// Formats that were too large to export, so that Markdown stands for them.
+fn fallen_back(row: &PlaceRow) -> impl Iterator<Item = Format> + '_ {
+    let fallen = row.outcomes.iter().filter(|(_, outcome)| outcome.why == Why::FellBack);
+    fallen.map(|(format, _)| *format)
+}
+
+fn find_fallen(recorded: &Recorded) -> BTreeMap<Object, BTreeSet<Format>> {
+    let mut found: BTreeMap<Object, BTreeSet<Format>> = BTreeMap::new();
+    for row in recorded.places.values() {
+        let object = row.target.as_ref().unwrap_or(&row.object);
+        for format in fallen_back(row) {
+            found.entry(object.clone()).or_default().insert(format);
+        }
     }
-    let mut outcomes = inputs.recorded.places.get(key).into_iter().flat_map(|row| &row.outcomes);
-    if outcomes.any(|(_, outcome)| outcome.why == Why::FellBack) {
-        formats.insert(Format::Md);
-    }
-    if formats.contains(&Format::Md) && rules.markdown.raw {
-        formats.insert(Format::Blocks);
-    }
-    if rules.comments_every_secs.is_some() && ty.has_comments() {
-        formats.insert(Format::Comments);
-    }
-    formats.into_iter().collect()
+    found
 }
 
 /// What a shortcut links to: one link a name, and none to side folders of pictures, which a

@@ -30,6 +30,7 @@ fn row(parent: Option<&str>, title: &str, folder: bool) -> PlaceRow {
             times: BTreeMap::from([(Channel::Drive, 1_700_000_000)]),
             seen_secs: 1_700_000_100,
             revision: Some(7),
+            read_secs: None,
         },
         doubtful: false,
     };

@@ -10,6 +10,7 @@ use crate::plan::Want;
 
 use super::super::assets::Assets;
 use super::super::fetch::{About, Fetcher, Setback};
+use super::super::media::TOO_LARGE;
 use super::super::sink::blocking;
 use super::making::{Making, Places};
 use super::{Page, Standing, kept};
@@ -74,7 +75,9 @@ async fn afresh(making: &mut Making<'_>) -> Result<(), Setback> {
     making.pictures(&needs.media).await?;
     making.people(&needs.users).await?;
 
+    let settings = &fetcher.settings;
     let kept = &mut making.kept;
+    kept.limit(settings.markdown.table_rows, settings.max_size, TOO_LARGE);
     let containers = needs.sheets.iter().chain(&needs.bitables).map(|part| &part.container);
     let links: BTreeSet<&String> = needs.documents.keys().chain(containers).collect();
     kept.links = links.into_iter().cloned().collect();

@@ -102,12 +102,13 @@ impl Journal {
         if let Err(trouble) = published {
             return Ok(Err(trouble));
         }
-        let Kept { links, lists, embeds, .. } = write.kept;
+        let Kept { links, lists, limits, embeds, .. } = write.kept;
         let mut page = PageRow {
             kept: write.hash,
             around: ContentHash([0; 32]),
             links: links.clone(),
             lists: lists.clone(),
+            limits: *limits,
             embeds: embeds.clone(),
         };
         if write.is_kept {

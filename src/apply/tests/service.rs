@@ -204,7 +204,14 @@ pub fn fetch(ty: ObjType, token: &str, wants: Vec<Want>) -> Fetch {
 pub fn want(key: &PlaceKey, format: Format, path: &str) -> Want {
     let mut change = change(ChangeKind::Add, key, path);
     change.format = Some(format);
-    Want { place: key.clone(), format, copy_from: None, damaged: Vec::new(), change }
+    Want {
+        place: key.clone(),
+        format,
+        copy_from: None,
+        damaged: Vec::new(),
+        lost: Vec::new(),
+        change,
+    }
 }
 
 /// A plan that adds one uploaded file of that name.

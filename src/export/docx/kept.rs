@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::Tree;
 use super::markdown::{Context, Data, DocumentLink, Found, FrontMatter, Rendered, SubPage, render};
 use crate::layout::Around;
-use crate::model::page::Embed;
+use crate::model::page::{Embed, Limits};
 
 /// In which reminders are shown, wherever this runs: the service's own.
 const HOURS_EAST: i8 = 8;
@@ -68,6 +68,9 @@ pub struct Kept {
     /// Wiki nodes whose children it lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<String>,
+    /// The limits that left something out.
+    #[serde(default, skip_serializing_if = "Limits::is_none")]
+    pub limits: Limits,
     /// What it shows of other objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub embeds: Vec<Embed>,
@@ -116,6 +119,21 @@ impl Kept {
         }
         let kept: Self = serde_json::from_slice(&text)?;
         if kept.version == VERSION { Ok(kept) } else { Err(KeptError::Version(kept.version)) }
+    }
+
+    /// Remembers which of these limits left something out, whose place has this note.
+    pub fn limit(&mut self, table_rows: u32, max_size: Option<u64>, too_large: &str) {
+        let is_cut = |found: &Found<Data>| {
+            let Found::Here(data) = found else { return false };
+            // Without the header.
+            data.total_rows > data.rows.len().saturating_sub(1)
+        };
+        let is_large =
+            |found: &Found<String>| matches!(found, Found::Absent(why) if why == too_large);
+        let cut = self.sheets.values().chain(self.bitables.values()).any(is_cut);
+        let large = self.media.values().chain(self.boards.values()).any(is_large);
+        self.limits =
+            Limits { table_rows: cut.then_some(table_rows), max_size: max_size.filter(|_| large) };
     }
 
     /// Every file of the side folder: part and name.

@@ -67,6 +67,7 @@ fn page_row(links: &[&str], lists: &[&str]) -> PageRow {
         around: ContentHash([0; 32]),
         links: links.iter().map(|token| (*token).to_owned()).collect(),
         lists: lists.iter().map(|token| (*token).to_owned()).collect(),
+        limits: crate::model::page::Limits::default(),
         embeds: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::layout::Atlas;
-use crate::model::page::{BOARD, Embed};
+use crate::model::page::{BOARD, Embed, Limits};
 use crate::rules::ExportRule;
 
 const DAY: i64 = 86_400;
@@ -13,6 +13,7 @@ pub(super) fn blank() -> PageRow {
         around: ContentHash([0; 32]),
         links: Vec::new(),
         lists: Vec::new(),
+        limits: Limits::default(),
         embeds: Vec::new(),
     }
 }
@@ -43,14 +44,8 @@ impl World {
         let object = meta.object.clone();
         self.metas.insert(object.clone(), meta);
         let embeds = vec![
-            Embed {
-                object: board,
-                stamp: Stamp::default(),
-                hash: Some(hash),
-                refused: false,
-                checked_secs,
-            },
-            Embed { object, stamp, hash: None, refused: false, checked_secs },
+            Embed { hash: Some(hash), ..embed(board, Stamp::default(), checked_secs) },
+            embed(object, stamp, checked_secs),
         ];
         self.pages.get_mut("page").unwrap().embeds = embeds;
         self.run();
@@ -102,10 +97,31 @@ impl World {
         self.local.entries.insert(at, entry);
     }
 
+    /// A document never came.
+    fn fails(&mut self, token: &str) {
+        let product = ProductKey::whole(Format::Md.slot());
+        let at = self.recorded.product(&key(token), &product).unwrap();
+        self.local.entries.remove(&at);
+        let edited = self.node(token).edited;
+        let outcome = outcome(Why::Failed, edited, self.now);
+        let row = self.recorded.places.get_mut(&key(token)).unwrap();
+        row.products.remove(&product);
+        row.outcomes.insert(Format::Md, outcome);
+    }
+
     fn lose(&mut self, path: &str) {
         let at = Loc::Mirror(RelPath::new(path).unwrap());
         assert!(self.local.entries.remove(&at).is_some(), "{path}");
     }
+}
+
+fn embed(object: Object, stamp: Stamp, checked_secs: i64) -> Embed {
+    Embed { object, stamp, hash: None, checked_secs, refused: false }
+}
+
+fn outcome(why: Why, edited: Option<Edited>, at_secs: i64) -> Outcome {
+    let failure = Failure::new("it did not work", "");
+    Outcome { why, failure, stamp: Stamp::of(edited, None), at_secs, limit: None }
 }
 
 #[test]
@@ -412,4 +428,219 @@ fn lost_blocks_are_fetched_again() {
     world.recorded.places.get_mut(&key("a")).unwrap().page = None;
     assert_eq!(world.run(), ["U drive/A.md"]);
     assert_quiet(&mut world);
+}
+
+/// Whoever counted on it would be written again in every run.
+#[test]
+fn nobody_counts_on_a_target_that_failed() {
+    for why in [Why::Failed, Why::Forbidden] {
+        let mut world = World::of_pages();
+        world.page("a", "A", &["b"]);
+        world.page("b", "B", &[]);
+        world.run();
+        world.fails("b");
+        let edited = world.node("b").edited;
+        let row = world.recorded.places.get_mut(&key("b")).unwrap();
+        row.outcomes.insert(Format::Md, outcome(why, edited, 0));
+        for want in [&["A drive/B.md", "U drive/A.md"][..], &["A drive/B.md"]] {
+            let mut plan = world.plan();
+            assert_eq!(lines(&plan), want, "{why:?}");
+            plan.fetches.clear();
+            world.apply(plan);
+        }
+        // It comes at last, and the link follows.
+        world.run();
+        assert_eq!(world.run(), ["U drive/A.md"]);
+        assert_quiet(&mut world);
+    }
+}
+
+/// What `--retry-failed` leaves out does not come, and nothing is asked for it.
+#[test]
+fn what_failed_is_retried_and_nothing_else() {
+    let mut world = World::of_pages();
+    world.page("a", "A", &["c"]);
+    world.page("c", "C", &[]);
+    world.page_with_embeds();
+    world.fails("c");
+    world.recorded.places.get_mut(&key("c")).unwrap().outcomes.clear();
+    world.now += 30 * DAY;
+    world.options.retry_failed = true;
+    assert_eq!(world.run(), ["U drive/A.md"], "nothing leads to it in this run");
+    assert_quiet(&mut world);
+    world.options.retry_failed = false;
+    assert_eq!(world.run(), ["A drive/C.md", "U drive/A.md"]);
+    assert_quiet(&mut world);
+}
+
+/// Links lead to the same files whichever sources a run lists, and where a listing fails.
+#[test]
+fn links_do_not_hang_on_what_was_listed() {
+    let mut world = World::of_pages();
+    world.rules.prune_default = PruneAction::Keep;
+    world.source("other");
+    world.page("a", "A", &["far", "near"]);
+    world.add("fld", None, "Folder", "folder");
+    world.add("near", Some("fld"), "Near", "docx");
+    world.add_in("other", "far", None, "Far", "docx");
+    world.run();
+    assert_quiet(&mut world);
+
+    let matches = Globs::new(["other/**", "drive/Folder/**"]).unwrap();
+    let formats = BTreeMap::from([(ObjType::Docx, vec![Format::Docx])]);
+    world.rules.export_rules.push(ExportRule { matches, formats });
+    // The new rule was not carried out yet: until then the old file serves.
+    let other = world.tree.sources.remove(&"other".into()).unwrap();
+    assert_eq!(world.run(), ["A drive/Folder/Near.docx", "U drive/A.md"]);
+    assert_quiet(&mut world);
+    world.tree.sources.insert("other".into(), other.clone());
+    assert_eq!(world.run(), ["A other/Far.docx", "U drive/A.md"]);
+    assert_quiet(&mut world);
+
+    world.tree.sources.remove(&"other".into());
+    assert_quiet(&mut world);
+    world.tree.sources.insert("other".into(), other);
+    assert_quiet(&mut world);
+    let drive = world.tree.sources.get_mut(&"drive".into()).unwrap();
+    let near = drive.nodes.remove(&"near".into()).unwrap();
+    let failed = Listing::Failed(Failure::new("the server said 500", ""));
+    drive.listings.insert(Some("fld".into()), failed);
+    assert_eq!(lines(&world.plan()), [""; 0]);
+    let drive = world.tree.sources.get_mut(&"drive".into()).unwrap();
+    drive.nodes.insert("near".into(), near);
+    drive.listings.insert(Some("fld".into()), Listing::Complete);
+    assert_quiet(&mut world);
+}
+
+/// A shortcut that this run does not list is linked to as before, whatever it became.
+#[test]
+fn links_to_shortcuts_do_not_hang_on_what_was_listed() {
+    for mode in [ShortcutMode::Link, ShortcutMode::Copy] {
+        let mut world = World::of_pages();
+        world.rules.shortcut = mode;
+        world.source("other");
+        world.add_in("other", "far", None, "Far", "docx");
+        world.pages.insert("far".to_owned(), PageRow { links: vec!["s".to_owned()], ..blank() });
+        world.page("t", "T", &[]);
+        world.shortcut("s", "S", "docx", "t");
+        world.run();
+        world.run();
+        assert_quiet(&mut world);
+        world.tree.sources.remove(&"drive".into());
+        assert_quiet(&mut world);
+    }
+}
+
+/// It is Markdown at its new place too, before anything was tried there.
+#[test]
+fn a_page_that_stands_in_for_an_export_moves_to_another_source() {
+    let mut world = World::of_pages();
+    world.source("other");
+    world.page("a", "A", &["huge"]);
+    world.page("huge", "Huge", &[]);
+    world.run();
+    let matches = Globs::new(["drive/Huge", "other/**"]).unwrap();
+    let formats = BTreeMap::from([(ObjType::Docx, vec![Format::Docx])]);
+    world.rules.export_rules.push(ExportRule { matches, formats });
+    let edited = world.node("huge").edited;
+    let row = world.recorded.places.get_mut(&key("huge")).unwrap();
+    row.outcomes.insert(Format::Docx, outcome(Why::FellBack, edited, 0));
+    world.run();
+    assert_eq!(world.run(), ["S drive/Huge.docx"]);
+
+    world.remove("huge");
+    world.add_in("other", "huge", None, "Huge", "docx");
+    let moved = ["M drive/Huge.md -> other/Huge.md", "S other/Huge.docx", "U drive/A.md"];
+    assert_eq!(world.run(), moved);
+    assert_eq!(world.run(), ["S other/Huge.docx"]);
+}
+
+/// A picture that is lost serves no page that is fetched for another reason.
+#[test]
+fn an_edited_page_is_told_what_it_lost() {
+    let mut world = World::of_pages();
+    world.page("a", "A", &[]);
+    world.run();
+    world.file("a", &ProductKey::asset("one"), "one.png");
+    world.file("a", &ProductKey::asset("two"), "two.png");
+    world.lose("drive/A.assets/two.png");
+    world.edit("a");
+    let plan = world.plan();
+    assert_eq!(lines(&plan), ["U drive/A.md"]);
+    let want = &plan.fetches[0].wants[0];
+    assert_eq!((&want.damaged[..], &want.lost[..]), (&[][..], &[ProductKey::asset("two")][..]));
+}
+
+/// A call that failed says nothing: the next run asks again.
+#[test]
+fn a_check_without_an_answer_is_none() {
+    let mut world = World::of_pages();
+    world.page_with_embeds();
+    let began = world.checked();
+    world.now += 8 * DAY;
+    world.silent = true;
+    for _ in 0..2 {
+        let plan = world.plan();
+        assert_eq!((lines(&plan).len(), plan.records.len()), (0, 0));
+        assert_eq!(world.asked.len(), 1);
+        assert_eq!((world.asked[0].metas.len(), world.asked[0].boards.len()), (1, 1));
+        world.apply(plan);
+        assert_eq!(world.checked(), began);
+    }
+    world.silent = false;
+    world.run();
+    assert_eq!(world.checked(), [world.now; 2]);
+    assert_quiet(&mut world);
+}
+
+/// Nobody knows the edit time of what may not be read: it is tried after a week.
+#[test]
+fn what_a_page_was_refused_is_asked_for_again() {
+    for retry in [false, true] {
+        let mut world = World::of_pages();
+        world.page_with_embeds();
+        let page = world.recorded.places.get_mut(&key("page")).unwrap().page.as_mut().unwrap();
+        for embed in &mut page.embeds {
+            embed.refused = true;
+        }
+        assert_quiet(&mut world);
+        world.now += 6 * DAY;
+        assert_quiet(&mut world);
+        world.now += if retry { 0 } else { DAY };
+        world.options.retry_failed = retry;
+        let plan = world.plan();
+        assert!(world.asked.is_empty(), "reading it tells");
+        assert_eq!(lines(&plan), ["U drive/Page.md"]);
+        let change = &plan.fetches[0].wants[0].change;
+        assert_eq!(change.reason.as_deref(), Some("what it embeds was refused"));
+
+        // Refused once more: for another week nobody asks.
+        world.options.retry_failed = false;
+        let now = world.now;
+        for embed in &mut world.pages.get_mut("page").unwrap().embeds {
+            (embed.checked_secs, embed.refused) = (now, true);
+        }
+        world.apply(plan);
+        assert_quiet(&mut world);
+    }
+}
+
+/// Other limits show more or less, but only of a page that they cut.
+#[test]
+fn a_page_that_was_cut_follows_the_limits() {
+    let mut world = World::of_pages();
+    world.rules.markdown.table_rows = 10;
+    world.rules.max_size = Some(1_000);
+    let cases = [(None, None), (Some(10), None), (None, Some(1_000)), (Some(10), Some(1_000))];
+    for (token, (table_rows, max_size)) in ["none", "rows", "size", "both"].into_iter().zip(cases) {
+        world.page(token, token, &[]);
+        world.pages.get_mut(token).unwrap().limits = Limits { table_rows, max_size };
+    }
+    world.run();
+    assert_quiet(&mut world);
+    world.rules.markdown.table_rows = 20;
+    assert_eq!(lines(&world.plan()), ["U drive/both.md", "U drive/rows.md"]);
+    world.rules.markdown.table_rows = 10;
+    world.rules.max_size = None;
+    assert_eq!(lines(&world.plan()), ["U drive/both.md", "U drive/size.md"]);
 }

@@ -678,3 +678,21 @@ async fn a_missing_scope_for_attachments_is_a_note() {
     assert_eq!(shown["records"][0]["fields"]["Attachment"][0]["missing"], "may not be read");
     assert_eq!(len(&shown["records"]), 2);
 }
+
+/// An edit of a base brings back what was lost beside it.
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_a_base_that_lost_an_attachment() {
+    let tenant = tenant();
+    let base = tenant.root().bitable("Plans");
+    let tasks = base.table("Tasks").records(10);
+    let file = tasks.attach(4, "photo.png", "png bytes");
+    let mirror = mirror_of(&tenant);
+    mirror.sync().await.success();
+    let asset = asset(&mirror, "Plans", &file);
+    std::fs::remove_file(mirror.path(&asset)).unwrap();
+    a_minute().await;
+    tasks.edit_record(0);
+    mirror.sync().await.success();
+    assert_eq!(mirror.read(&asset), b"png bytes");
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}

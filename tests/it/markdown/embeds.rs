@@ -214,3 +214,46 @@ async fn what_is_closed_later_stays_as_it_was_copied() {
     let index = String::from_utf8(std::fs::read(mirror.state("index.jsonl")).unwrap()).unwrap();
     assert!(!index.contains("\"refused\""), "{index}");
 }
+
+/// More rows are shown once more are wanted, though nothing was edited.
+#[tokio::test(start_paused = true)]
+async fn a_table_that_was_cut_follows_the_limit() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let cells: &[&[&str]] = &[&["a", "b"], &["1", "2"], &["5", "6"]];
+    let sheet = root.sheet("Numbers").tabs(&["Q1"]).cells("Q1", cells);
+    let home = root.folder("Home");
+    home.docx("Page").embed_sheet(&sheet, "Q1");
+    home.docx("Plain").text("no table");
+    let config = HOME.replace("FOLDER", &home.token());
+    let mirror = Mirror::with(&tenant, &format!("{config}[export.md]\ntable_rows = 1\n"));
+    mirror.sync().await.success();
+    assert!(!page(&mirror).contains("| 5 | 6 |"), "{}", page(&mirror));
+    quiet(&mirror, &tenant).await;
+    mirror.configure(&config);
+    let run = mirror.sync().await.success();
+    assert_eq!(run.changes(), ["update drive/Page.md"]);
+    assert!(page(&mirror).contains("| 5 | 6 |"), "{}", page(&mirror));
+    quiet(&mirror, &tenant).await;
+}
+
+/// A call that failed is no look at the whiteboard, and a refusal is one.
+#[tokio::test(start_paused = true)]
+async fn a_whiteboard_that_gave_no_answer_is_asked_by_the_next_run() {
+    for (status, code, again) in [(500, 2_891_001, 1), (403, 2_890_005, 0)] {
+        let tenant = tenant();
+        let home = tenant.root().folder("Home");
+        home.docx("Page").board(json!([{"id": "o1", "type": "composite_shape"}]));
+        let mirror = Mirror::with(&tenant, &HOME.replace("FOLDER", &home.token()));
+        mirror.sync().await.success();
+        later(7 * DAY).await;
+        tenant.fault(Fault::new("GET", NODES, Effect::status(status, code)).times(100));
+        quiet(&mirror, &tenant).await;
+        assert_ne!(tenant.calls("GET", NODES), 0);
+        tenant.calm();
+        quiet(&mirror, &tenant).await;
+        assert_eq!(tenant.calls("GET", NODES), again, "{status}");
+        quiet(&mirror, &tenant).await;
+        assert_eq!(tenant.calls("GET", NODES), 0);
+    }
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{Mirror, Run, scale, tenant};
-use feishu_mirror::sim::Tenant;
+use feishu_mirror::sim::{Effect, Fault, Tenant};
 
 const DRIVE: &str = "[[source]]\nname = \"drive\"\nkind = \"drive\"\n[export]\ndocx = [\"md\"]\n";
 const BLOCKS: &str = "/docx/v1/documents/:document_id/blocks";
@@ -270,4 +270,53 @@ async fn a_list_of_child_pages_follows_the_wiki() {
     );
     assert_eq!(tenant.calls("GET", BLOCKS), 1, "the new page");
     assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}
+
+/// A page whose target keeps failing is no news: only the target is asked for.
+#[tokio::test(start_paused = true)]
+async fn a_target_that_keeps_failing_touches_no_page() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let target = root.docx("Target").text("here");
+    root.docx("Page").mention_doc(&target);
+    let broken = Fault::new("GET", BLOCKS, Effect::status(500, 1_771_001));
+    tenant.fault(broken.containing(target.token()).times(10_000));
+    let mirror = Mirror::with(&tenant, DRIVE);
+    mirror.sync().await.exits(2);
+    let before = mirror.snapshot();
+    for _ in 0..2 {
+        a_minute_later().await;
+        assert_eq!(mirror.diff().await.changes(), ["add drive/Target.md"]);
+        let run = mirror.sync().await.exits(2);
+        assert!(run.changes().iter().all(|change| !change.contains("Page")), "{:?}", run.changes());
+        assert_eq!(mirror.changed_since(&before), [""; 0]);
+    }
+    tenant.calm();
+    mirror.sync().await.success();
+    assert!(text(&mirror, "drive/Page.md").contains("[Target](Target.md)"));
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}
+
+/// Links lead to the same files whichever sources a run is for.
+#[tokio::test(start_paused = true)]
+async fn sources_run_by_themselves() {
+    let tenant = tenant();
+    let root = tenant.root();
+    let (a, b) = (root.folder("A"), root.folder("B"));
+    let target = b.docx("Target").text("here");
+    a.docx("Page").mention_doc(&target);
+    let source = |name: &str, folder: &str| {
+        format!("[[source]]\nname = \"{name}\"\nkind = \"drive\"\nfolder = \"{folder}\"\n")
+    };
+    let sources = source("a", &a.token()) + &source("b", &b.token());
+    let config = format!("{sources}[export]\ndocx = [\"md\"]\n");
+    let mirror = Mirror::with(&tenant, &config);
+    mirror.sync().await.success();
+    a_minute_later().await;
+    mirror.configure(&format!("{config}[[export.rule]]\nmatch = \"b/**\"\ndocx = [\"docx\"]\n"));
+    mirror.sync().await.success();
+    assert!(text(&mirror, "a/Page.md").contains("/b/Target.docx)"));
+    for sources in [&["sync", "--json"][..], &["sync", "a", "--json"], &["sync", "--json"]] {
+        assert_eq!(mirror.run(sources).await.success().changes(), [""; 0], "{sources:?}");
+    }
 }

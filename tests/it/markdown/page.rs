@@ -605,3 +605,23 @@ async fn a_missing_scope_for_pictures_is_a_note() {
     let page = text(&mirror, "drive/Album.md");
     assert!(tokens.iter().all(|token| page.contains(&format!("Album.assets/{token}.png"))));
 }
+
+/// A picture that was lost comes back with the next edit, and never leaves a dead link.
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_a_page_that_lost_a_picture() {
+    let tenant = tenant();
+    let plan = tenant.root().docx("Plan");
+    let token = plan.image("a.png", PNG);
+    let plan = plan.blocks(json!([{"block_type": 27, "image": {"token": token}}]));
+    let mirror = Mirror::with(&tenant, CONFIG);
+    mirror.sync().await.success();
+    let files = mirror.files();
+    let picture = files.iter().find(|path| path.contains("Plan.assets/")).unwrap();
+    std::fs::remove_file(mirror.path(picture)).unwrap();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    plan.touch();
+    plan.edit("more");
+    mirror.sync().await.success();
+    assert_eq!(mirror.files(), files);
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}
