@@ -239,6 +239,7 @@ fn a_restored_page_keeps_what_was_checked_since() {
         object: Object::new(ObjType::Sheet, "s"),
         stamp: Stamp { seen_secs: checked_secs, ..Stamp::default() },
         hash: None,
+        refused: false,
         checked_secs,
     };
     let mut of_sheet = kept("See ", Some("p.png"));
