@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -37,6 +37,8 @@ pub(super) struct Fetcher {
     pub(super) settings: Arc<Settings>,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) exports: ExportQueue,
+    /// `concurrency` of everything that is no export, whether or not one came before it.
+    working: Semaphore,
     pub(super) clock: Clock,
     /// What pages learn once a run.
     pub(super) learned: page::Learned,
@@ -49,6 +51,17 @@ pub(super) struct Fetcher {
     /// The first reason to stop.
     stop: Mutex<Option<Stop>>,
     unreachable: AtomicU32,
+    /// Calls for bytes inside of pages, bases and uploads that are being made.
+    asking: AtomicU64,
+}
+
+/// A call for bytes that is being made: see [`Fetcher::may_download`].
+pub(super) struct Asking<'a>(&'a AtomicU64);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why content did not come.
@@ -146,6 +159,7 @@ impl Fetcher {
             disk: tools.disk.clone(),
             progress: tools.progress.clone(),
             exports: ExportQueue::new(settings.concurrency, tools.client.export_throttles()),
+            working: Semaphore::new(settings.concurrency.max(1)),
             no_comments: OnceLock::new(),
             settings,
             clock: tools.clock.clone(),
@@ -154,6 +168,7 @@ impl Fetcher {
             quit,
             stop: Mutex::new(None),
             unreachable: AtomicU32::new(0),
+            asking: AtomicU64::new(0),
         }
     }
 
@@ -253,20 +268,41 @@ impl Fetcher {
         if self.closed.is_cancelled() {
             return false;
         }
+        self.is_within_budget(upload) && self.has_room(0).await
+    }
+
+    /// Where a page, base or upload that was begun may make one more call for bytes: it may
+    /// need thousands. To be held until the call was made. `None`: the run is ending.
+    pub(super) fn may_download(&self) -> Option<Asking<'_>> {
+        // Those that wait for their turn at the service are not counted as made yet.
+        let waiting = match self.exports.calls_ahead(0) {
+            0 => 0,
+            _ => self.asking.load(Ordering::Relaxed),
+        };
+        if !self.is_within_budget(waiting + 1) {
+            return None;
+        }
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        Some(Asking(&self.asking))
+    }
+
+    /// True where there are time and so many calls besides those of exports under way;
+    /// otherwise the run is ending.
+    fn is_within_budget(&self, calls: u64) -> bool {
         if self.settings.deadline.is_some_and(|end| tokio::time::Instant::now() >= end) {
             let message = "the time for this run (`--max-time`) is over";
             self.end(Stop::Budget(Failure::new(message, "run again to go on")), true);
             return false;
         }
         // What is exported and cannot be fetched any more would be lost.
-        let ahead = self.exports.calls_ahead(0) + upload;
+        let ahead = self.exports.calls_ahead(0) + calls;
         if self.client.calls_left().is_some_and(|left| left < ahead) {
             let message = "the calls of this run (`max_calls`) are used up";
             let hint = "run again to go on from here, or raise max_calls";
             self.end(Stop::Budget(Failure::new(message, hint)), true);
             return false;
         }
-        self.has_room(0).await
+        true
     }
 
     /// True where so many bytes more may be written; otherwise the run is ending.
@@ -373,8 +409,17 @@ impl Fetcher {
                 missing.into_iter().partition(|(want, _)| together(want.format));
             missing = rest;
             let (wants, standing): (Vec<Want>, Vec<Standing>) = now.into_iter().unzip();
+            // Exports have a queue of their own. What follows one of them, as a page does that
+            // takes its place, gives the queue back and stands in line with all the rest.
+            let mut working = None;
             if !is_export(format) {
                 flight = None;
+                let turn = self.unless_quit(self.working.acquire()).await;
+                let Ok(turn) = turn else { return };
+                working = Some(turn.expect("never closed"));
+                if !self.may_start(1).await {
+                    return;
+                }
             }
             let what = match self.get(&about, format, &wants, &standing, &mut flight).await {
                 Ok(what) => {
@@ -384,6 +429,7 @@ impl Fetcher {
                 Err(Setback::Stopped) => return,
                 Err(setback) => What::Setback(setback),
             };
+            drop(working);
             let stamp = match &what {
                 What::Page(page) => match &page.stamp {
                     Some(stamp) => stamp.clone(),
