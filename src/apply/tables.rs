@@ -64,6 +64,7 @@ pub(super) async fn get(
     let mut reading = Reading {
         fetcher,
         token: about.object.token.as_str(),
+        known: about.base.as_ref(),
         standing,
         asked: HashMap::new(),
         files: Vec::new(),
@@ -85,6 +86,8 @@ struct Reading<'a> {
     fetcher: &'a Fetcher,
     /// Of the base.
     token: &'a str,
+    /// Itself, where it was asked for before.
+    known: Option<&'a Base>,
     standing: &'a [Standing],
     /// Attachments that were asked for, by token.
     asked: HashMap<String, Shown>,
@@ -116,7 +119,10 @@ enum Came {
 impl Reading<'_> {
     async fn base(&mut self, wants: &[Want]) -> Result<Tables, Setback> {
         let (fetcher, token) = (self.fetcher, self.token);
-        let base = fetcher.call(fetcher.client.get_base(token)).await?;
+        let base = match self.known {
+            Some(base) => base.clone(),
+            None => fetcher.call(fetcher.client.get_base(token)).await?,
+        };
         let mut tables = fetcher.call(fetcher.client.list_tables(token)).await?;
         let everything = wants.iter().any(reads_everything);
         let damaged = |table: &Table| {

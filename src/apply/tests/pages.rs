@@ -76,6 +76,7 @@ fn got(wants: Vec<Want>, page: Page) -> Got {
         owner: None,
         revision: None,
         edited: Some(edited()),
+        base: None,
     };
     let stamp = Stamp::of(Some(edited()), Some(7));
     Got { about: Arc::new(about), wants, stamp, what: What::Page(Box::new(page)) }
