@@ -69,6 +69,13 @@ pub(super) async fn file(fetcher: &Fetcher, about: &About) -> Result<Sealed, Set
                 discard(partial.take()).await?;
             }
         }
+        // Each range is one more call; what came of it so far waits for the next run.
+        if partial.as_ref().is_some_and(|partial| partial.sink.size() > 0)
+            && fetcher.may_download().is_none()
+        {
+            keep(partial.take()).await?;
+            return Err(Setback::Stopped);
+        }
         let offset = partial.as_ref().map_or(0, |partial| partial.sink.size());
         let range = offset..offset + RANGE;
         let call = fetcher.client.download_file(about.object.token.as_str(), Some(range));

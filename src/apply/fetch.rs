@@ -1,31 +1,32 @@
 //! Getting content into staging: one job an object, several at once, each ending in a
 //! [`Got`] that goes to the publisher.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError, Sealed};
-use crate::feishu::{ApiError, Class, Client};
-use crate::model::change::{Change, ChangeKind, Failure};
-use crate::model::recorded::{Loc, ProductRow, Stamp, Why};
-use crate::model::{ContentHash, Edited, Format, ObjType, Object, PlaceKey, RelPath};
+use crate::feishu::{ApiError, Base, Class, Client};
+use crate::model::change::Failure;
+use crate::model::recorded::{Loc, ProductRow, Stamp};
+use crate::model::{ContentHash, Edited, Format, ObjType, Object, PlaceKey};
 use crate::plan::{Fetch, Want};
 use crate::progress::Progress;
 
 use super::export_queue::{ExportQueue, Flight};
+use super::fallback::Stood;
 use super::page::{self, Page, Standing};
 use super::parts::{self, Parts};
 use super::sink::blocking;
 use super::tables::{self, Tables};
 use super::trouble::{Halt, Trouble};
-use super::{Settings, Stop, Tools, comments, download};
+use super::{Settings, Stop, Tools, comments, download, fallback};
 
 /// Objects in a row that could not be reached before the run gives up.
 const UNREACHABLE: u32 = 3;
@@ -37,6 +38,11 @@ pub(super) struct Fetcher {
     pub(super) settings: Arc<Settings>,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) exports: ExportQueue,
+    /// `concurrency` of everything that is no export, whether or not one came before it.
+    working: Semaphore,
+    /// Pages in memory: as many as are fetched at once, and as many that wait for the
+    /// publisher. Their blocks are the only content that is not on disk meanwhile.
+    pages: Arc<Semaphore>,
     pub(super) clock: Clock,
     /// What pages learn once a run.
     pub(super) learned: page::Learned,
@@ -49,6 +55,17 @@ pub(super) struct Fetcher {
     /// The first reason to stop.
     stop: Mutex<Option<Stop>>,
     unreachable: AtomicU32,
+    /// Calls for bytes inside of pages, bases and uploads that are being made.
+    asking: AtomicU64,
+}
+
+/// A call for bytes that is being made: see [`Fetcher::may_download`].
+pub(super) struct Asking<'a>(&'a AtomicU64);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why content did not come.
@@ -86,6 +103,8 @@ pub(super) struct About {
     /// The revision that this run saw, where it asked before.
     pub(super) revision: Option<i64>,
     pub(super) edited: Option<Edited>,
+    /// A base, where it was asked for its revision.
+    pub(super) base: Option<Base>,
 }
 
 /// A copy that serves instead of a fetch.
@@ -103,6 +122,8 @@ pub(super) struct Job {
     pub(super) copies: Vec<Option<Copy>>,
     /// As long as `fetch.wants`.
     pub(super) standing: Vec<Standing>,
+    /// What stands for exports that were refused before.
+    pub(super) pages: BTreeMap<PlaceKey, Stood>,
 }
 
 /// What came of one format.
@@ -113,6 +134,14 @@ pub(super) struct Got {
     /// What was seen before the fetch began.
     pub(super) stamp: Stamp,
     pub(super) what: What,
+}
+
+/// What goes to the publisher.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) got: Got,
+    /// A page's room in memory, until it is published.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 /// See [`Got`].
@@ -146,6 +175,8 @@ impl Fetcher {
             disk: tools.disk.clone(),
             progress: tools.progress.clone(),
             exports: ExportQueue::new(settings.concurrency, tools.client.export_throttles()),
+            working: Semaphore::new(settings.concurrency.max(1)),
+            pages: Arc::new(Semaphore::new(2 * settings.concurrency.max(1))),
             no_comments: OnceLock::new(),
             settings,
             clock: tools.clock.clone(),
@@ -154,11 +185,12 @@ impl Fetcher {
             quit,
             stop: Mutex::new(None),
             unreachable: AtomicU32::new(0),
+            asking: AtomicU64::new(0),
         }
     }
 
     /// Fetches everything, several jobs at a time. Returns early once the run is ending.
-    pub(super) async fn run(&self, jobs: Vec<Job>, results: mpsc::Sender<Got>) {
+    pub(super) async fn run(&self, jobs: Vec<Job>, results: mpsc::Sender<Finished>) {
         let (exports, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::has_export);
         let width = self.settings.concurrency.max(1);
         let others = stream::iter(others)
@@ -253,20 +285,41 @@ impl Fetcher {
         if self.closed.is_cancelled() {
             return false;
         }
+        self.is_within_budget(upload) && self.has_room(0).await
+    }
+
+    /// Where a page, base or upload that was begun may make one more call for bytes: it may
+    /// need thousands. To be held until the call was made. `None`: the run is ending.
+    pub(super) fn may_download(&self) -> Option<Asking<'_>> {
+        // Those that wait for their turn at the service are not counted as made yet.
+        let waiting = match self.exports.calls_ahead(0) {
+            0 => 0,
+            _ => self.asking.load(Ordering::Relaxed),
+        };
+        if !self.is_within_budget(waiting + 1) {
+            return None;
+        }
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        Some(Asking(&self.asking))
+    }
+
+    /// True where there are time and so many calls besides those of exports under way;
+    /// otherwise the run is ending.
+    fn is_within_budget(&self, calls: u64) -> bool {
         if self.settings.deadline.is_some_and(|end| tokio::time::Instant::now() >= end) {
             let message = "the time for this run (`--max-time`) is over";
             self.end(Stop::Budget(Failure::new(message, "run again to go on")), true);
             return false;
         }
         // What is exported and cannot be fetched any more would be lost.
-        let ahead = self.exports.calls_ahead(0) + upload;
+        let ahead = self.exports.calls_ahead(0) + calls;
         if self.client.calls_left().is_some_and(|left| left < ahead) {
             let message = "the calls of this run (`max_calls`) are used up";
             let hint = "run again to go on from here, or raise max_calls";
             self.end(Stop::Budget(Failure::new(message, hint)), true);
             return false;
         }
-        self.has_room(0).await
+        true
     }
 
     /// True where so many bytes more may be written; otherwise the run is ending.
@@ -294,19 +347,28 @@ impl Fetcher {
         }
     }
 
+    /// The revision; of a base with what else the same call says.
+    async fn revision(&self, object: &Object) -> Result<(Option<i64>, Option<Base>), ApiError> {
+        if object.ty == ObjType::Bitable {
+            let base = self.client.get_base(object.token.as_str()).await?;
+            return Ok((base.revision, Some(base)));
+        }
+        Ok((self.client.get_revision(object).await?, None))
+    }
+
     async fn job<'q>(
         &'q self,
         job: Job,
         mut flight: Option<Flight<'q>>,
-        results: mpsc::Sender<Got>,
+        results: mpsc::Sender<Finished>,
     ) {
         // Its calls are counted already where it is an export.
         if !self.may_start(u64::from(flight.is_none())).await {
             return;
         }
-        let Job { fetch, copies, standing } = job;
+        let Job { fetch, copies, standing, pages: stood } = job;
         let Fetch { object, url, owner, edited, revision, wants, .. } = fetch;
-        let about = Arc::new(About { object, url, owner, revision, edited });
+        let about = Arc::new(About { object, url, owner, revision, edited, base: None });
         let mut have_page: BTreeSet<PlaceKey> =
             wants.iter().filter(|w| w.format == Format::Md).map(|w| w.place.clone()).collect();
 
@@ -326,7 +388,7 @@ impl Fetcher {
                     }
                     let what = What::File { sealed, fetched: false };
                     let got = Got { about: about.clone(), wants: vec![want], stamp, what };
-                    if results.send(got).await.is_err() {
+                    if results.send(Finished { got, _room: None }).await.is_err() {
                         return;
                     }
                 }
@@ -344,23 +406,25 @@ impl Fetcher {
             // to time, and cost one call then.
             !is_page(want.format) && want.format != Format::Comments
         });
-        let revision = match revision {
+        let (revision, base) = match revision {
             None if about.object.ty.has_revision() && asks => {
-                match self.unless_quit(self.client.get_revision(&about.object)).await {
+                match self.unless_quit(self.revision(&about.object)).await {
                     Err(_) => return,
-                    Ok(Ok(revision)) => revision,
+                    Ok(Ok(known)) => known,
                     // Exports have a scope of their own: an app without the one for
                     // revisions can be mirrored all the same.
-                    Ok(Err(error)) if error.class == Class::Config => None,
+                    Ok(Err(error)) if error.class == Class::Config => (None, None),
                     Ok(Err(error)) => match self.judge(error) {
                         Setback::Stopped => return,
                         // The edit time decides then.
-                        _ => None,
+                        _ => (None, None),
                     },
                 }
             }
-            known => known,
+            known => (known, None),
         };
+        // Nobody needs to ask for it again.
+        let about = Arc::new(About { revision, base, ..(*about).clone() });
         let stamp = Stamp::of(edited, revision);
 
         // 3. Each format once, whoever wants it; exports first, since others wait for a
@@ -373,8 +437,22 @@ impl Fetcher {
                 missing.into_iter().partition(|(want, _)| together(want.format));
             missing = rest;
             let (wants, standing): (Vec<Want>, Vec<Standing>) = now.into_iter().unzip();
+            // Exports have a queue of their own. What follows one of them, as a page does that
+            // takes its place, gives the queue back and stands in line with all the rest.
+            let (mut working, mut room) = (None, None);
             if !is_export(format) {
                 flight = None;
+                if is_page(format) {
+                    let enter = self.unless_quit(self.pages.clone().acquire_owned()).await;
+                    let Ok(enter) = enter else { return };
+                    room = Some(enter.expect("never closed"));
+                }
+                let turn = self.unless_quit(self.working.acquire()).await;
+                let Ok(turn) = turn else { return };
+                working = Some(turn.expect("never closed"));
+                if !self.may_start(1).await {
+                    return;
+                }
             }
             let what = match self.get(&about, format, &wants, &standing, &mut flight).await {
                 Ok(what) => {
@@ -384,6 +462,7 @@ impl Fetcher {
                 Err(Setback::Stopped) => return,
                 Err(setback) => What::Setback(setback),
             };
+            drop(working);
             let stamp = match &what {
                 What::Page(page) => match &page.stamp {
                     Some(stamp) => stamp.clone(),
@@ -391,47 +470,19 @@ impl Fetcher {
                 },
                 _ => stamp.clone(),
             };
-            if fell_back(&what) {
+            if fallback::fell_back(&what) {
                 let pages = wants.iter().filter(|want| have_page.insert(want.place.clone()));
-                let pages: Vec<Want> = pages.flat_map(|want| self.pages_for(want)).collect();
-                missing.extend(pages.into_iter().map(|want| (want, Standing::default())));
+                let raw = self.settings.markdown.raw;
+                missing.extend(pages.flat_map(|want| {
+                    let stood = stood.get(&want.place);
+                    fallback::pages_for(want, stood, raw, edited, about.revision)
+                }));
             }
             let got = Got { about: about.clone(), wants, stamp, what };
-            if results.send(got).await.is_err() {
+            if results.send(Finished { got, _room: room }).await.is_err() {
                 return;
             }
         }
-    }
-
-    /// What stands in for an export that was refused as too large: the document as Markdown,
-    /// as the next plan would ask for it.
-    fn pages_for(&self, refused: &Want) -> Vec<Want> {
-        let path = refused.change.path.as_str();
-        let stem = path.strip_suffix(&format!(".{}", refused.format)).unwrap_or(path);
-        let raw = self.settings.markdown.raw.then_some((Format::Blocks, "blocks.json"));
-        [Some((Format::Md, "md")), raw]
-            .into_iter()
-            .flatten()
-            .filter_map(|(format, extension)| {
-                let change = Change {
-                    kind: ChangeKind::Add,
-                    path: RelPath::new(format!("{stem}.{extension}")).ok()?,
-                    from: None,
-                    format: Some(format),
-                    reason: Some("too large to export".to_owned()),
-                    ..refused.change.clone()
-                };
-                let place = refused.place.clone();
-                Some(Want {
-                    place,
-                    format,
-                    copy_from: None,
-                    damaged: Vec::new(),
-                    lost: Vec::new(),
-                    change,
-                })
-            })
-            .collect()
     }
 
     /// A local copy of the same content, if what stands there is still what was recorded.
@@ -481,13 +532,8 @@ fn is_export(format: Format) -> bool {
 }
 
 /// True for what is made of a document's blocks.
-fn is_page(format: Format) -> bool {
+pub(super) fn is_page(format: Format) -> bool {
     matches!(format, Format::Md | Format::Blocks)
-}
-
-/// True where Markdown takes the place of what was asked for.
-fn fell_back(what: &What) -> bool {
-    matches!(what, What::Setback(Setback::Trouble(trouble)) if trouble.why == Why::FellBack)
 }
 
 /// Hands a staged file back if it has the wanted content, else discards it.

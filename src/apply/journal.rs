@@ -153,7 +153,8 @@ pub(super) struct Journal {
     parked: u64,
     /// Where documents stand that pages refer to; made when the first page is written.
     pub(super) atlas: Option<Atlas>,
-    /// Files still to come in this run.
+    /// Files still to come: in this run, or, where a budget ends it, in the next one, for
+    /// which links to them stay.
     pub(super) pending: BTreeSet<(PlaceKey, Format)>,
     /// Files that the config no longer asks for.
     pub(super) stale: BTreeSet<(PlaceKey, Format)>,
@@ -405,6 +406,10 @@ impl Journal {
     /// Tells that a change failed and remembers why.
     pub(super) fn fail(&mut self, failing: &Failing, trouble: &Trouble) -> Result<(), Halt> {
         let place = failing.change.place();
+        if let Some(note) = &failing.note {
+            // It does not come any more.
+            self.pending.remove(&(place.clone(), note.format));
+        }
         if let Some(note) = &failing.note
             && let Some(row) = self.current.places.get(&place)
         {

@@ -219,11 +219,13 @@ async fn download(
     let mut partial: Option<Current> = None;
     loop {
         let offset = partial.as_ref().map_or(0, |partial| partial.sink.size());
+        let Some(asking) = fetcher.may_download() else { return Err(Setback::Stopped) };
         let ask = way.ask(&fetcher.client, &media.token, offset);
         let mut body = match fetcher.unless_quit(ask).await? {
             Ok(body) => body,
             Err(error) => return Ok(Err(Refused::Api(error))),
         };
+        drop(asking);
         let limit = fetcher.settings.max_size;
         if body.total.zip(limit).is_some_and(|(total, limit)| total > limit) {
             return Ok(Err(Refused::TooLarge));

@@ -9,9 +9,11 @@ mod assets;
 mod comments;
 mod download;
 mod export_queue;
+mod fallback;
 mod fetch;
 mod file_kind;
 mod folders;
+mod jobs;
 mod journal;
 mod lane;
 mod links;
@@ -31,7 +33,6 @@ mod tables;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,18 +42,17 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError};
 use crate::feishu::{ApiError, Client};
-use crate::model::change::{ChangeKind, Failure, Rank, Tally};
+use crate::model::change::{Failure, Rank, Tally};
 use crate::model::local::LocalEntry;
-use crate::model::recorded::{Loc, PlaceRow, ProductKey, Recorded, Stamp};
+use crate::model::recorded::{Loc, PlaceRow, Recorded};
 use crate::model::{ContentHash, Format, PlaceKey, PlaceToken};
-use crate::plan::{Fetch, Plan, Prune, Relocation, Want};
+use crate::plan::{Fetch, Plan, Prune, Relocation};
 use crate::progress::Progress;
 use crate::rules::Markdown;
 use crate::store::{Act, Intent, RowChange, Store, StoreError};
 
-use fetch::{Copy, Fetcher, Job};
+use fetch::{Fetcher, Finished};
 use journal::{BATCH, Journal};
-use page::Standing;
 use sink::blocking;
 use trouble::Halt;
 
@@ -395,78 +395,13 @@ fn record_rows(
     Ok(waiting)
 }
 
-/// What to fetch, with what the manifest says about copies. What could be put nowhere,
-/// because its folder failed, fails here and costs no call.
-fn jobs(journal: &mut Journal, fetches: Vec<Fetch>) -> Result<Vec<Job>, Halt> {
-    let mut jobs = Vec::with_capacity(fetches.len());
-    for mut fetch in fetches {
-        let wants = mem::take(&mut fetch.wants);
-        let (wants, lost): (Vec<_>, Vec<_>) = wants.into_iter().partition(|want| {
-            matches!(journal.current().slot(&want.place, want.format.slot()), Some(Loc::Mirror(_)))
-        });
-        let stamp = Stamp::of(fetch.edited, fetch.revision);
-        for want in lost {
-            let trouble = publish::no_row(&want.place);
-            journal.fail_want(&want, &stamp, &trouble)?;
-        }
-        if wants.is_empty() {
-            continue;
-        }
-        let current = journal.current();
-        let copies = wants.iter().map(|want| {
-            // A page's links are its own place's: it is written, from the same blocks. Of a
-            // base only the attachments are copied.
-            let (key, product) = want.copy_from.as_ref().filter(|_| !want.format.has_assets())?;
-            let row = current.places.get(key)?.products.get(product)?.clone();
-            Some(Copy { from: current.product(key, product)?, row })
-        });
-        let copies = copies.collect();
-        let standing = wants.iter().map(|want| standing(current, want)).collect();
-        jobs.push(Job { copies, standing, fetch: Fetch { wants, ..fetch } });
-    }
-    Ok(jobs)
-}
-
-/// What the copy already has for a page or a base.
-fn standing(recorded: &Recorded, want: &Want) -> Standing {
-    if !matches!(want.format, Format::Md | Format::Blocks | Format::Json) {
-        return Standing::default();
-    }
-    let assets = |key: &PlaceKey, but: &[ProductKey]| {
-        let row = recorded.places.get(key);
-        let products = row.into_iter().flat_map(|row| &row.products);
-        let assets = products.filter(|(product, _)| product.format() == Some(Format::Assets));
-        let copies = assets.filter(|(product, _)| !but.contains(product)).filter_map(|(p, row)| {
-            let copy = Copy { from: recorded.product(key, p)?, row: row.clone() };
-            Some((p.part.clone()?, copy))
-        });
-        copies.collect::<BTreeMap<String, Copy>>()
-    };
-    let from = want.copy_from.as_ref().map(|(key, _)| key);
-    let with_kept = match want.change.kind {
-        ChangeKind::Update => None,
-        _ => from.or(Some(&want.place)),
-    };
-    let kept = with_kept.and_then(|key| {
-        let row = recorded.places.get(key)?;
-        let page = row.products.get(&ProductKey::whole(Format::Md.slot()))?;
-        Some((row.page.as_ref()?.kept, page.stamp.clone()))
-    });
-    Standing {
-        kept,
-        before: recorded.places.get(&want.place).and_then(|row| Some(row.page.as_ref()?.kept)),
-        here: assets(&want.place, &want.lost),
-        elsewhere: from.map(|key| assets(key, &[])).unwrap_or_default(),
-    }
-}
-
 /// Fetches, and publishes what is finished while the rest is on its way.
 async fn content(
     journal: Journal,
     fetcher: &Fetcher,
     fetches: Vec<Fetch>,
 ) -> (Journal, Result<(), Halt>) {
-    let (journal, jobs) = on_disk(journal, move |journal| jobs(journal, fetches)).await;
+    let (journal, jobs) = on_disk(journal, move |journal| jobs::jobs(journal, fetches)).await;
     let jobs = match jobs {
         Ok(jobs) => jobs,
         Err(halt) => return (journal, Err(halt)),
@@ -487,7 +422,8 @@ async fn content(
                 batch.push(next);
             }
             let (back, result) = on_disk(journal, move |journal| {
-                for got in batch {
+                for Finished { mut got, _room } in batch {
+                    journal.name_pages(&mut got)?;
                     journal.publish(got)?;
                 }
                 journal.flush()

@@ -66,6 +66,7 @@ pub(super) async fn get(
         fetcher,
         token: about.object.token.as_str(),
         places: Places(standing.iter().collect()),
+        known: about.base.as_ref(),
         asked: HashMap::new(),
         files: Vec::new(),
         read: BTreeMap::new(),
@@ -98,6 +99,8 @@ struct Reading<'a> {
     /// Of the base.
     token: &'a str,
     places: Places<'a>,
+    /// Itself, where it was asked for before.
+    known: Option<&'a Base>,
     /// Attachments that were asked for, by token.
     asked: HashMap<String, Shown>,
     /// Those that came, with their names.
@@ -130,7 +133,10 @@ enum Came {
 impl Reading<'_> {
     async fn base(&mut self, wants: &[Want]) -> Result<Tables, Setback> {
         let (fetcher, token) = (self.fetcher, self.token);
-        let base = self.call(fetcher.client.get_base(token)).await?;
+        let base = match self.known {
+            Some(base) => base.clone(),
+            None => self.call(fetcher.client.get_base(token)).await?,
+        };
         let mut tables = self.call(fetcher.client.list_tables(token)).await?;
         let everything = wants.iter().any(reads_everything);
         let damaged = |table: &Table| {

@@ -505,16 +505,22 @@ impl Making<'_, '_> {
         let seen = &self.view.places[key];
         let revision = self.inputs.answers.revisions.get(object).copied().flatten();
         let url = self.rows[key].url.clone();
+        // A shortcut's owner is not its target's.
+        let own = Some(seen.node).filter(|node| node.object.ty != ObjType::Shortcut);
+        let owner = own
+            .and_then(|node| node.owner.clone())
+            .or_else(|| view::meta(self.inputs, object).and_then(|meta| meta.owner.clone()));
         let fetch = self.fetches.entry(object.clone()).or_insert_with(|| Fetch {
             object: object.clone(),
             title: seen.node.title.clone(),
-            owner: seen.node.owner.clone(),
+            owner: None,
             url: None,
             edited,
             revision,
             wants: Vec::new(),
         });
         fetch.url = fetch.url.take().or(url);
+        fetch.owner = fetch.owner.take().or(owner);
         let place = key.clone();
         fetch.wants.push(Want { place, format, copy_from, damaged, lost, change });
     }

@@ -613,10 +613,14 @@ fn shortcuts_follow_their_target_and_fetch_what_is_nowhere_else() {
         title: "Far away".to_owned(),
         edited,
         created_secs: 1,
-        owner: None,
+        owner: Some("ou_target".to_owned()),
         url: None,
     };
     world.metas.insert(far.clone(), meta);
+    world.node("s3").owner = Some("ou_shortcut".to_owned());
+    let plan = world.plan();
+    let fetched = plan.fetches.iter().find(|fetch| fetch.object == far).unwrap();
+    assert_eq!(fetched.owner.as_deref(), Some("ou_target"), "not who made the shortcut");
     assert_eq!(
         world.run(),
         ["A drive/F", "A drive/F/D.docx", "A drive/Far.docx", "A drive/To D.docx", "A drive/To F"]

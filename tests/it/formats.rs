@@ -183,6 +183,21 @@ async fn shortcuts_are_links_that_follow() {
     }
 }
 
+/// What is fetched in two ways, or whose content comes with its revision, is asked for the
+/// revision once.
+#[tokio::test(start_paused = true)]
+async fn a_revision_is_asked_for_once() {
+    let tenant = tenant();
+    tenant.root().docx("Report");
+    tenant.root().bitable("Tasks").table("One");
+    let formats = "[export]\ndocx = [\"docx\", \"md\"]\nbitable = [\"json\", \"xlsx\"]\n";
+    let mirror = Mirror::with(&tenant, &format!("{SOURCES}\n{formats}"));
+    mirror.sync().await.success();
+    assert_eq!(mirror.files().len(), 4, "{:?}", mirror.files());
+    assert_eq!(tenant.calls("GET", "/docx/v1/documents/:document_id"), 1);
+    assert_eq!(tenant.calls("GET", "/bitable/v1/apps/:app_token"), 1);
+}
+
 /// The other ways to mirror a shortcut.
 #[tokio::test(start_paused = true)]
 async fn shortcuts_as_copies_urls_or_not_at_all() {

@@ -249,7 +249,7 @@ impl Journal {
     }
 
     /// Makes sure that a place has a name for a format which the plan did not foresee.
-    fn claim(&mut self, key: &PlaceKey, format: Format) -> Result<(), Halt> {
+    pub(in crate::apply) fn claim(&mut self, key: &PlaceKey, format: Format) -> Result<(), Halt> {
         let Some(row) = self.row(key) else { return Ok(()) };
         if row.names.contains_key(&format.slot()) {
             return Ok(());

@@ -2,6 +2,7 @@
 
 mod content;
 mod exports;
+mod fetching;
 mod media;
 mod moves;
 mod pages;

@@ -76,6 +76,7 @@ pub fn got(wants: Vec<Want>, page: Page) -> Got {
         owner: None,
         revision: None,
         edited: Some(edited()),
+        base: None,
     };
     let stamp = Stamp::of(Some(edited()), Some(7));
     Got { about: Arc::new(about), wants, stamp, what: What::Page(Box::new(page)) }
@@ -141,6 +142,43 @@ fn a_page_comes_with_its_pictures() {
     let page = recorded.places[&key("a")].page.clone().unwrap();
     assert_eq!(page.links, ["b"]);
     assert_eq!(world.blocks(), [page.kept.to_string()]);
+}
+
+/// What the disk refused does not come, so that nobody links to it.
+#[test]
+fn a_link_to_what_the_disk_refused_leads_to_the_service() {
+    let world = world();
+    let mut linked = row("b", None, &[(DOCX, "B.docx")]);
+    linked.title = "B".to_owned();
+    linked.products.clear();
+    world.given(&[(key("b"), linked)]);
+    fs::remove_file(world.path("drive/B.docx")).unwrap();
+    let faults = Faults::when(|op, path| {
+        let refused = op == crate::disk::Op::Publish && path == "drive/B.docx";
+        refused.then(|| std::io::ErrorKind::PermissionDenied.into())
+    });
+    let mut journal = world.journal(&faults);
+    journal.pending.insert((key("b"), Format::Docx));
+    let mut staged = journal.disk.stage().unwrap();
+    staged.write(b"new").unwrap();
+    let file = What::File { sealed: staged.seal().unwrap(), fetched: true };
+    let page = page(&journal, kept("See ", None), &[]);
+    let wants = |token: &str, format, path: &str| vec![want(&key(token), format, path)];
+    let of_page = got(wants("a", Format::Md, "drive/A.md"), page);
+    let about = of_page.about.clone();
+    let of_file = Got {
+        about,
+        wants: wants("b", Format::Docx, "drive/B.docx"),
+        stamp: of_page.stamp.clone(),
+        what: file,
+    };
+    journal.publish(of_file).unwrap();
+    journal.flush().unwrap();
+    journal.publish(of_page).unwrap();
+    journal.close().unwrap();
+    assert_eq!(world.failures().len(), 1);
+    let text = world.text();
+    assert!(text.contains("[B](https://x.feishu.cn/docx/b)"), "{text}");
 }
 
 #[test]

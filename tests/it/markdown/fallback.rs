@@ -134,3 +134,77 @@ async fn the_page_finds_its_place_among_the_others() {
     let changes = mirror.sync().await.success().changes();
     assert_eq!(changes, ["skip drive/Huge.docx", "skip drive/Links/The huge one.docx"]);
 }
+
+/// Pages that take the place of an export stand in line with everything else that is no
+/// export: no more of them at once than `concurrency`.
+#[tokio::test(start_paused = true)]
+async fn pages_after_exports_keep_to_the_limit() {
+    let tenant = tenant();
+    tenant.latency(Duration::from_millis(200));
+    let mut owners = std::collections::HashMap::new();
+    for n in 0..8 {
+        let huge = tenant.root().docx(&format!("Huge {n}"));
+        huge.refuse_export(107);
+        for image in 0..10_u8 {
+            let bytes = [&b"\x89PNG\r\n\x1a\n"[..], &[n, image]].concat();
+            owners.insert(huge.picture("a.png", bytes, None), huge.token());
+        }
+    }
+    let limits = "[limits]\nconcurrency = 2\n";
+    let mirror = Mirror::with(&tenant, &format!("{limits}{}", config("\"docx\"")));
+    mirror.sync().await.success();
+    let (mut open, mut most) = (std::collections::HashMap::new(), 0);
+    for call in tenant.call_log() {
+        let token = call.path.split('/').nth(4).unwrap_or_default();
+        if call.pattern == BLOCKS {
+            open.insert(token.to_owned(), 10);
+        } else if let Some(owner) = owners.get(token) {
+            *open.get_mut(owner).unwrap() -= 1;
+        }
+        open.retain(|_, left| *left > 0);
+        most = most.max(open.len());
+    }
+    assert_eq!((open.len(), most), (0, 2), "open at the end, and at most");
+}
+
+/// `--retry-failed` asks for the export again, and leaves a page alone that stands for it
+/// and is current. When the document was edited its pictures are there already.
+#[tokio::test(start_paused = true)]
+async fn a_retried_export_does_not_fetch_its_page_again() {
+    const MEDIA: &str = "/drive/v1/medias/:file_token/download";
+    let tenant = tenant();
+    let huge = tenant.root().docx("Huge");
+    huge.picture("a.png", &b"\x89PNG\r\n\x1a\n one"[..], None);
+    huge.refuse_export(107);
+    let mirror = Mirror::with(&tenant, &config("\"docx\""));
+    mirror.sync().await.success();
+    let before = mirror.snapshot();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    for edited in [false, true] {
+        if edited {
+            huge.edit("and more");
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        tenant.forget_calls();
+        mirror.run(&["sync", "--retry-failed", "--json"]).await.success();
+        let calls = ["POST", "GET", "GET"].into_iter().zip([EXPORTS, BLOCKS, MEDIA]);
+        let calls: Vec<usize> = calls.map(|(method, path)| tenant.calls(method, path)).collect();
+        assert_eq!(calls, [1, usize::from(edited), 0], "edited: {edited}");
+        assert_eq!(mirror.changed_since(&before).is_empty(), !edited);
+    }
+    assert_eq!(mirror.sync().await.success().changes(), ["skip drive/Huge.docx"]);
+}
+
+/// A report names the file that is there, also where its name was taken.
+#[tokio::test(start_paused = true)]
+async fn the_page_is_told_under_its_own_name() {
+    let tenant = tenant();
+    tenant.root().upload("Huge.md", "notes on it");
+    tenant.root().docx("Huge").refuse_export(107);
+    let mirror = Mirror::with(&tenant, &config("\"docx\""));
+    let run = mirror.sync().await.success();
+    let file = mirror.files().into_iter().find(|path| path.contains('~')).unwrap();
+    let done = run.events().into_iter().filter(|event| event["event"] == "done");
+    let paths: Vec<String> = done.map(|event| event["path"].as_str().unwrap().to_owned()).collect();
+    assert!(paths.contains(&file), "{paths:?}");
+}

@@ -79,3 +79,44 @@ async fn a_budget_spent_in_the_middle_of_a_page_loses_nothing() {
     assert_eq!(text.matches("![](Album.assets/").count(), 20);
     assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
 }
+
+/// `--max-time` ends a page between two pictures; the next run goes on from there.
+#[tokio::test(start_paused = true)]
+async fn a_run_out_of_time_stops_between_two_pictures() {
+    let tenant = tenant();
+    let page = tenant.root().docx("Album");
+    for n in 0..60 {
+        page.picture(&format!("{n}.png"), png(n), None);
+    }
+    let mirror = Mirror::with(&tenant, DRIVE);
+    let began = Instant::now();
+    let run = mirror.run(&["sync", "--json", "--max-time", "5s"]).await.exits(2);
+    run.says(&["--max-time"]);
+    let seconds = began.elapsed().as_secs_f64();
+    assert!(seconds < 7.0, "{seconds} s");
+    let first = tenant.calls("GET", MEDIA);
+    assert!((10..40).contains(&first), "{first}");
+    tokio::time::advance(Duration::from_secs(60)).await;
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", MEDIA), 60, "each once");
+}
+
+/// Pictures leave the last calls of a run to the exports that are under way.
+#[tokio::test(start_paused = true)]
+async fn pictures_leave_their_calls_to_exports() {
+    let tenant = tenant();
+    tenant.latency(Duration::from_millis(200));
+    let page = tenant.root().docx("Album");
+    for n in 0..60 {
+        page.picture(&format!("{n}.png"), png(n), None);
+    }
+    for n in 0..10 {
+        tenant.root().sheet(&format!("Sheet {n}"));
+    }
+    let mirror = Mirror::with(&tenant, DRIVE);
+    mirror.run(&["sync", "--json", "--max-calls", "60"]).await.exits(2).says(&["max_calls"]);
+    let tasks = tenant.calls("POST", "/drive/v1/export_tasks");
+    let fetched = tenant.calls("GET", "/drive/v1/export_tasks/file/:file_token/download");
+    assert!(tasks > 0 && tenant.calls("GET", MEDIA) > 0, "{tasks} tasks");
+    assert_eq!(tasks, fetched);
+}
