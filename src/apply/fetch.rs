@@ -350,7 +350,8 @@ impl Fetcher {
     /// The revision; of a base with what else the same call says.
     async fn revision(&self, object: &Object) -> Result<(Option<i64>, Option<Base>), ApiError> {
         if object.ty == ObjType::Bitable {
-            let base = self.client.get_base(object.token.as_str()).await?;
+            let token = object.token.as_str();
+            let base = self.learned.one_by_one(token, self.client.get_base(token)).await?;
             return Ok((base.revision, Some(base)));
         }
         Ok((self.client.get_revision(object).await?, None))

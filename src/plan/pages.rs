@@ -89,7 +89,7 @@ impl Making<'_, '_> {
         self.rows = rows.places;
         for key in moved {
             let Some(path) = self.draft.path(&key, Format::Md.slot()) else { continue };
-            let reason = Some("what it refers to moved");
+            let reason = Some("what it shows of the copy changed");
             let change = self.change(ChangeKind::Update, &key, path, Some(Format::Md), reason);
             self.plan.rewrites.push(Rewrite { place: key, change });
         }

@@ -67,7 +67,7 @@ async fn a_file_above_max_size_is_skipped() {
     let tenant = tenant();
     tenant.root().upload("big.bin", vec![1; 5_000_000]);
     tenant.root().upload("small.bin", vec![2; 10]);
-    let config = format!("{}\n[filter]\nmax_size = \"1 MiB\"\n", SOURCES);
+    let config = format!("{SOURCES}\n[filter]\nmax_size = \"1 MiB\"\n");
     let mirror = Mirror::with(&tenant, &config);
     let run = mirror.sync().await.success();
     assert_eq!(run.count("skipped"), 1);

@@ -121,7 +121,7 @@ impl Journal {
             obj_token: row.object.token.clone(),
             ty: row.object.ty.clone(),
             format: Some(Format::Md),
-            reason: Some("what it refers to moved".to_owned()),
+            reason: Some("what it shows of the copy changed".to_owned()),
         })
     }
 

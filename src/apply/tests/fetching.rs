@@ -16,9 +16,10 @@ async fn pages_that_wait_for_the_publisher_hold_up_further_ones() {
     let world = World::new();
     let service = Service::new(|asked| {
         let page = json!({"block_id": "d", "block_type": 1, "children": []});
-        match asked.line.contains("/blocks") {
-            true => good(json!({"items": [page], "has_more": false})),
-            false => good(json!({"document": {"document_id": "d", "revision_id": 1}})),
+        if asked.line.contains("/blocks") {
+            good(json!({"items": [page], "has_more": false}))
+        } else {
+            good(json!({"document": {"document_id": "d", "revision_id": 1}}))
         }
     });
     let jobs = (0..40).map(|n| {

@@ -263,7 +263,7 @@ fn a_page_is_written_again_when_its_target_moved() {
         journal.rewrite_pages(Vec::new(), GO_ON)
     });
     assert!(world.text().contains("[B](C.docx)"), "{}", world.text());
-    let reason = Some("what it refers to moved".to_owned());
+    let reason = Some("what it shows of the copy changed".to_owned());
     assert_eq!(world.done(), [("drive/A.md".to_owned(), true, reason)]);
     // As large as before, so the mtime tells tools that compare no bytes.
     assert_eq!((world.mtime("drive/A.md"), md(&recorded).mtime_secs), (EDITED + 1, EDITED + 1));
