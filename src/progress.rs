@@ -9,10 +9,10 @@ pub trait Progress: Send + Sync {
     fn listed(&self, source: &SourceName, places: usize);
     /// A listing failed or was refused.
     fn listing_failed(&self, source: &SourceName, path: &str, failure: &Failure);
-    /// The walk is over; `exports` exports and `downloads` downloads are planned.
-    fn planned(&self, exports: u64, downloads: u64);
-    /// One export is finished (or given up).
-    fn exported(&self);
+    /// The walk is over; so many files are to be fetched, a side folder counting as one.
+    fn planned(&self, files: u64);
+    /// So many of them came, or were given up.
+    fn fetched(&self, files: u64);
     /// So many bytes arrived.
     fn received(&self, bytes: u64);
     /// Something of note that stops nothing.
@@ -28,8 +28,8 @@ pub struct Silent;
 impl Progress for Silent {
     fn listed(&self, _: &SourceName, _: usize) {}
     fn listing_failed(&self, _: &SourceName, _: &str, _: &Failure) {}
-    fn planned(&self, _: u64, _: u64) {}
-    fn exported(&self) {}
+    fn planned(&self, _: u64) {}
+    fn fetched(&self, _: u64) {}
     fn received(&self, _: u64) {}
     fn warn(&self, _: &str) {}
     fn event(&self, _: &Event) {}

@@ -156,9 +156,6 @@ impl ExportQueue {
         let kind = (object.ty.as_str().to_owned(), format.as_str());
         let order = Order { object, format, part, kind };
         let result = self.run(fetcher, &order, &mut flight).await;
-        if !matches!(result, Err(Setback::Stopped)) {
-            fetcher.progress.exported();
-        }
         match &result {
             Err(Setback::Trouble(trouble)) if trouble.failure.retryable => flight.narrow(),
             // A refusal does not come from a service that is too busy.

@@ -401,6 +401,8 @@ async fn content(
     fetcher: &Fetcher,
     fetches: Vec<Fetch>,
 ) -> (Journal, Result<(), Halt>) {
+    let files = fetches.iter().map(|fetch| fetch.wants.len() as u64).sum();
+    fetcher.progress.planned(files);
     let (journal, jobs) = on_disk(journal, move |journal| jobs::jobs(journal, fetches)).await;
     let jobs = match jobs {
         Ok(jobs) => jobs,
@@ -423,6 +425,7 @@ async fn content(
             }
             let (back, result) = on_disk(journal, move |journal| {
                 for Finished { mut got, _room } in batch {
+                    journal.progress.fetched(got.wants.len() as u64);
                     journal.name_pages(&mut got)?;
                     journal.publish(got)?;
                 }

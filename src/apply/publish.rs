@@ -266,7 +266,18 @@ impl Journal {
         if let Some(folder) = path.parent()
             && let Err(error) = self.ensure_dir(&folder)
         {
-            return Ok(Err(Trouble::of_disk(error, &self.settings)?));
+            // Something of somebody else's instead of the side folder.
+            let is_side = delivery.part_name.is_some();
+            let makes_way = matches!(error, DiskError::Occupied { .. }) && self.settings.adopt;
+            if !is_side || !makes_way {
+                return Ok(Err(Trouble::of_disk(error, &self.settings)?));
+            }
+            if let Err(trouble) = self.trash_now(key, &folder, None)? {
+                return Ok(Err(trouble));
+            }
+            if let Err(error) = self.ensure_dir(&folder) {
+                return Ok(Err(Trouble::of_disk(error, &self.settings)?));
+            }
         }
         let Some(row) = self.row(key) else { return Ok(Err(no_row(key))) };
         let old = row.products.get(&delivery.product).cloned();

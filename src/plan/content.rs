@@ -99,9 +99,11 @@ pub(super) fn need(
         Ok(stamp) => stamp,
         Err(reason) => return Need::Update(reason),
     };
-    if row.outcomes.get(&format).is_some_and(|outcome| outcome.why == Why::Failed) {
-        // A part of it may have come, and look current, when another one failed.
-        return Need::Update("failed before");
+    // A part of it may have come, and look current, when another one did not.
+    match row.outcomes.get(&format).map(|outcome| outcome.why) {
+        Some(Why::Failed) => return Need::Update("failed before"),
+        Some(Why::Blocked) => return Need::Update("was blocked"),
+        _ => {}
     }
     if format == Format::Comments
         && let Some(every) = inputs.rules.comments_every_secs
@@ -244,13 +246,18 @@ fn ask_again(
         Why::Blocked => {
             let at = inputs.recorded.slot(key, format.slot());
             let still_there = at.is_some_and(|at| inputs.local.entries.contains_key(&at));
+            // Instead of the folder of its pictures and files.
+            let side = inputs.recorded.slot(key, Format::Assets.slot());
+            let side =
+                side.filter(|_| format.has_assets()).and_then(|at| inputs.local.entries.get(&at));
+            let side_blocked = side.is_some_and(|entry| *entry != LocalEntry::Dir);
             // Or what stood in the way is gone, and our own earlier copy is back.
             let ours = inputs.recorded.places.get(key).is_some_and(|row| {
                 let mut own = row.products.keys().filter(|own| own.slot == format.slot());
                 let intact = |own| on_disk(inputs, key, own) == OnDisk::Intact;
                 own.clone().next().is_some() && own.all(intact)
             });
-            retry || inputs.options.adopt || !still_there || ours
+            retry || inputs.options.adopt || (!side_blocked && (!still_there || ours))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Progress bars on a terminal: a spinner for the walk, exports, bytes.
+//! Progress bars on a terminal: a spinner for the walk, files, bytes.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ pub struct Bars {
     all: MultiProgress,
     /// The walk, then what is done in general.
     pub status: ProgressBar,
-    /// Exports, once it is known how many.
-    pub exports: Option<ProgressBar>,
+    /// Files, once it is known how many.
+    pub files: Option<ProgressBar>,
     /// Bytes received.
     pub bytes: Option<ProgressBar>,
 }
@@ -20,26 +20,24 @@ impl Bars {
     pub fn new(all: &MultiProgress) -> Self {
         let status = all.add(ProgressBar::new_spinner().with_style(style("{spinner} {wide_msg}")));
         status.enable_steady_tick(Duration::from_millis(120));
-        Self { all: all.clone(), status, exports: None, bytes: None }
+        Self { all: all.clone(), status, files: None, bytes: None }
     }
 
     /// The walk is over.
-    pub fn planned(&mut self, exports: u64, downloads: u64) {
+    pub fn planned(&mut self, files: u64) {
         self.status.set_message("fetching");
-        if exports > 0 {
-            let style = style("  exports  {bar:30} {human_pos}/{human_len}  {eta}");
-            self.exports = Some(self.all.add(ProgressBar::new(exports).with_style(style)));
-        }
-        if exports + downloads > 0 {
-            let style = style("  bytes    {bytes}  {bytes_per_sec}");
-            self.bytes = Some(self.all.add(ProgressBar::new_spinner().with_style(style)));
+        if files > 0 {
+            let bar = style("  files    {bar:30} {human_pos}/{human_len}  {eta}");
+            self.files = Some(self.all.add(ProgressBar::new(files).with_style(bar)));
+            let spinner = style("  bytes    {bytes}  {bytes_per_sec}");
+            self.bytes = Some(self.all.add(ProgressBar::new_spinner().with_style(spinner)));
         }
     }
 }
 
 impl Drop for Bars {
     fn drop(&mut self) {
-        let all = [Some(&self.status), self.exports.as_ref(), self.bytes.as_ref()];
+        let all = [Some(&self.status), self.files.as_ref(), self.bytes.as_ref()];
         all.into_iter().flatten().for_each(ProgressBar::finish_and_clear);
     }
 }

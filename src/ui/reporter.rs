@@ -29,8 +29,8 @@ struct State {
     log: Option<StateLog>,
     /// Places listed, by source.
     listed: BTreeMap<SourceName, u64>,
-    planned: Option<(u64, u64)>,
-    exported: u64,
+    planned: Option<u64>,
+    fetched: u64,
     received: u64,
     last_line_secs: i64,
     listing_failures: Vec<(SourceName, String, Failure)>,
@@ -45,7 +45,7 @@ impl Reporter {
             log: None,
             listed: BTreeMap::new(),
             planned: None,
-            exported: 0,
+            fetched: 0,
             received: 0,
             last_line_secs: clock.now_secs(),
             listing_failures: Vec::new(),
@@ -153,11 +153,11 @@ impl State {
     fn progress_line(&self) -> String {
         match self.planned {
             None => self.walk(),
-            Some((0, 0)) => format!("{} received", bytes(self.received)),
-            Some((exports, _)) => format!(
+            Some(0) => format!("{} received", bytes(self.received)),
+            Some(files) => format!(
                 "fetching: {} of {}, {} received",
-                count(self.exported),
-                counted(exports, "export", "exports"),
+                count(self.fetched),
+                counted(files, "file", "files"),
                 bytes(self.received)
             ),
         }
@@ -187,28 +187,24 @@ impl Progress for Reporter {
         self.state().listing_failures.push(entry);
     }
 
-    fn planned(&self, exports: u64, downloads: u64) {
+    fn planned(&self, files: u64) {
         let mut state = self.state();
         let walk = state.walk();
-        state.planned = Some((exports, downloads));
+        state.planned = Some(files);
         if let Some(bars) = &mut state.bars {
-            bars.planned(exports, downloads);
+            bars.planned(files);
         } else if self.ui.wants_lines() {
             state.last_line_secs = self.clock.now_secs();
             self.ui.note(&walk.replace("listing: ", "listed: "));
-            self.ui.note(&format!(
-                "to fetch: {}, {}",
-                counted(exports, "export", "exports"),
-                counted(downloads, "download", "downloads")
-            ));
+            self.ui.note(&format!("to fetch: {}", counted(files, "file", "files")));
         }
     }
 
-    fn exported(&self) {
+    fn fetched(&self, files: u64) {
         let mut state = self.state();
-        state.exported += 1;
-        if let Some(bar) = state.bars.as_ref().and_then(|bars| bars.exports.as_ref()) {
-            bar.inc(1);
+        state.fetched += files;
+        if let Some(bar) = state.bars.as_ref().and_then(|bars| bars.files.as_ref()) {
+            bar.inc(files);
         }
         self.show(&mut state, false);
     }

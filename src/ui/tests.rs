@@ -60,7 +60,7 @@ fn tell(reporter: &Reporter) {
     let edited = Change { reason: Some("edited".to_owned()), ..docx() };
     reporter.listed(&SourceName::from("drive"), 1200);
     reporter.event(&Event::Change { change: edited.clone() });
-    reporter.planned(2, 1);
+    reporter.planned(3);
     reporter.event(&Event::Done {
         change: edited,
         bytes: 2048,

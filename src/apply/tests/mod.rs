@@ -39,8 +39,8 @@ pub struct Told(pub Mutex<Vec<Event>>);
 impl Progress for Told {
     fn listed(&self, _: &SourceName, _: usize) {}
     fn listing_failed(&self, _: &SourceName, _: &str, _: &Failure) {}
-    fn planned(&self, _: u64, _: u64) {}
-    fn exported(&self) {}
+    fn planned(&self, _: u64) {}
+    fn fetched(&self, _: u64) {}
     fn received(&self, _: u64) {}
     fn warn(&self, _: &str) {}
     fn event(&self, event: &Event) {

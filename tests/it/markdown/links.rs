@@ -231,6 +231,43 @@ async fn what_is_damaged_comes_back() {
     assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
 }
 
+/// A file of somebody else's instead of the pictures' folder: nothing is lost, and the
+/// pictures are back as soon as it makes way.
+#[tokio::test(start_paused = true)]
+async fn what_stands_instead_of_the_pictures_makes_way() {
+    let tenant = tenant();
+    let page = tenant.root().docx("Page").paragraph("words");
+    let picture = page.picture("p.png", &b"\x89PNG\r\n\x1a\n-picture"[..], None);
+    let mirror = Mirror::with(&tenant, DRIVE);
+    mirror.sync().await.success();
+    let whole = mirror.snapshot();
+    let folder = mirror.path("drive/Page.assets");
+    let block = || {
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::write(&folder, "mine").unwrap();
+    };
+    block();
+    mirror.sync().await.exits(2).says(&["Page.assets is in the way"]);
+    tenant.forget_calls();
+    mirror.sync().await.exits(2);
+    assert_eq!(content_calls(&tenant), [""; 0], "nobody asks while it stands there");
+    assert_eq!(std::fs::read(&folder).unwrap(), b"mine");
+    std::fs::remove_file(&folder).unwrap();
+    mirror.sync().await.success();
+    assert_eq!(mirror.differs_from(&whole), [""; 0]);
+
+    block();
+    mirror.sync().await.exits(2);
+    mirror.run(&["sync", "--json", "--adopt"]).await.success();
+    assert_eq!(mirror.differs_from(&whole), [""; 0]);
+    assert!(mirror.path(&format!("drive/Page.assets/{picture}.png")).exists());
+    let trash = walkdir::WalkDir::new(mirror.state("trash")).into_iter().flatten();
+    let trashed = trash.filter(|entry| entry.file_type().is_file());
+    let texts: Vec<_> = trashed.map(|entry| std::fs::read(entry.path()).unwrap()).collect();
+    assert_eq!(texts, [b"mine"]);
+    assert_eq!(mirror.sync().await.success().changes(), [""; 0]);
+}
+
 /// Lists of child pages are those of the wiki, in its order, and follow it.
 #[tokio::test(start_paused = true)]
 async fn a_list_of_child_pages_follows_the_wiki() {
