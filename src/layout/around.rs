@@ -99,18 +99,18 @@ impl Atlas {
     /// Of these rows.
     pub fn of(recorded: &Recorded) -> Self {
         let mut atlas = Self::default();
-        let live = recorded
-            .places
-            .iter()
-            .filter(|(_, row)| matches!(row.state, PlaceState::Live | PlaceState::Hidden { .. }));
-        for (key, row) in live {
+        for (key, row) in &recorded.places {
+            // The copy of what is gone is the best that there is of it.
+            if is_gone(row) && row.products.is_empty() {
+                continue;
+            }
             let (place, object) = (key.token.as_str(), row.object.token.as_str());
             atlas.by_token.entry(place.to_owned()).or_default().push(key.clone());
             // A shortcut has its target's token, and is a place of its own all the same.
             if object != place && row.object.ty != ObjType::Shortcut {
                 atlas.by_token.entry(object.to_owned()).or_default().push(key.clone());
             }
-            if let Some(parent) = &row.parent {
+            if let Some(parent) = row.parent.as_ref().filter(|_| !is_gone(row)) {
                 let parent = (key.source.clone(), parent.clone());
                 atlas.children.entry(parent).or_default().push(key.clone());
             }
@@ -158,6 +158,10 @@ impl Atlas {
     }
 }
 
+fn is_gone(row: &PlaceRow) -> bool {
+    matches!(row.state, PlaceState::Gone { .. } | PlaceState::Orphaned)
+}
+
 /// One page's look at the copy.
 struct Look<'a> {
     atlas: &'a Atlas,
@@ -168,13 +172,16 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// A document by the token of its object or its wiki node. Of several places one in the
-    /// page's own source, then the oldest; one with a copy before one without.
+    /// A document by the token of its object or its wiki node. Of several places one that is
+    /// not gone, then one in the page's own source, then the oldest; one with a copy before
+    /// one without.
     fn document(&self, token: &str) -> Option<Linked> {
-        let keys = self.atlas.by_token.get(token)?;
-        let (near, far): (Vec<&PlaceKey>, Vec<&PlaceKey>) =
-            keys.iter().partition(|key| key.source == *self.source);
-        let all = || near.iter().chain(&far).copied();
+        let mut keys: Vec<&PlaceKey> = self.atlas.by_token.get(token)?.iter().collect();
+        keys.sort_by_key(|key| {
+            let gone = self.recorded.places.get(key).is_none_or(is_gone);
+            (gone, key.source != *self.source)
+        });
+        let all = || keys.iter().copied();
         all()
             .filter_map(|key| Some((key, self.path(key)?)))
             .find_map(|(key, path)| Some(Linked { title: self.title(key)?, path: Some(path) }))

@@ -152,6 +152,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         draft: &draft,
         plan: Plan::default(),
         rows: draft.target.places.clone(),
+        leaving: BTreeSet::new(),
         changed: BTreeSet::new(),
         fetches: BTreeMap::new(),
     };
@@ -159,9 +160,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     making.sources(&absent);
     making.folders_and_omissions();
     making.contents();
-    making.rewrites();
     making.removals(&absent);
     making.stranded_links();
+    making.rewrites();
     making.relocations();
     making.finish()
 }
@@ -173,6 +174,8 @@ pub(super) struct Making<'m, 'a> {
     pub plan: Plan,
     /// Rows as they should be recorded.
     pub rows: BTreeMap<PlaceKey, PlaceRow>,
+    /// Files that this run removes.
+    pub leaving: BTreeSet<(PlaceKey, ProductKey)>,
     /// Places with some change.
     pub changed: BTreeSet<PlaceKey>,
     pub fetches: BTreeMap<Object, Fetch>,

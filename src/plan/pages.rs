@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::content::{self, Need};
 use super::decide::Making;
 use super::view::{Aim, Seen, View};
-use super::{Inputs, Rewrite, absent, embeds};
+use super::{Inputs, Prune, Rewrite, absent, embeds};
 use crate::layout::Atlas;
 use crate::model::change::ChangeKind;
 use crate::model::page::PageRow;
@@ -56,6 +56,13 @@ impl Making<'_, '_> {
     /// in this run, a new title, a page that now has a copy. Not those that are fetched.
     pub(super) fn rewrites(&mut self) {
         self.find_stale();
+        let products = |prune: &Prune| {
+            let place = prune.place.clone();
+            let products: Vec<ProductKey> =
+                prune.products.iter().map(|(product, _)| product.clone()).collect();
+            products.into_iter().map(move |product| (place.clone(), product))
+        };
+        self.leaving = self.plan.prunes.iter().flat_map(products).collect();
         let wants = self.fetches.values().flat_map(|fetch| &fetch.wants);
         let busy: BTreeSet<PlaceKey> = wants
             .filter(|want| want.format == Format::Md)
@@ -99,7 +106,12 @@ impl Making<'_, '_> {
     /// goes well.
     fn stands(&self, rows: &Recorded, key: &PlaceKey, row: &PlaceRow, slot: Slot) -> bool {
         let stale = |format| self.plan.stale.contains(&(key.clone(), format));
-        let has = row.products_in(slot).any(|(product, _)| !product.format().is_some_and(stale));
+        let leaves = |product: &ProductKey| {
+            !self.leaving.is_empty() && self.leaving.contains(&(key.clone(), product.clone()))
+        };
+        let has = row
+            .products_in(slot)
+            .any(|(product, _)| !product.format().is_some_and(stale) && !leaves(product));
         let seen = self.view.places.get(key).filter(|_| self.draft.live.contains(key));
         match (seen.map(|seen| &seen.aim), slot) {
             (Some(Aim::Content { .. }), Slot::LinkTo(_) | Slot::LinkToDir) => false,
