@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::disk::{Disk, DiskError, Sealed};
 use crate::layout::Atlas;
-use crate::model::change::{Change, Event, Rank};
+use crate::model::change::{Change, ChangeKind, Event, Rank};
 use crate::model::local::LocalEntry;
 use crate::model::recorded::{Loc, PlaceRow, ProductRow, Recorded, Slot};
 use crate::model::{ContentHash, Format, PlaceKey, PlaceToken, RelPath, SourceName};
@@ -444,6 +444,7 @@ impl Journal {
     /// Tells that a planned change turned out to be nothing to do, for good: a late skip.
     pub(super) fn tell_skipped(&mut self, mut change: Change, reason: &str) {
         self.report.tally.count(change.place(), Rank::Skipped);
+        change.kind = ChangeKind::Skip;
         change.reason = Some(reason.to_owned());
         self.progress.event(&Event::Done { change, bytes: 0, blake3: None, written: false });
     }
