@@ -1,6 +1,6 @@
 //! A table of a base as JSON: its fields, its views, and every record on a line of its own.
 //!
-//! Written in pieces, so that no table has to fit into memory: [`head`], then a [`line`] each
+//! Written in pieces, so that no table has to fit into memory: [`head`], then a [`line()`] each
 //! record with [`BETWEEN`] between them, then [`TAIL`].
 //!
 //! The same data gives the same bytes. What moves without an edit is left out: links that
