@@ -401,8 +401,10 @@ async fn content(
     fetcher: &Fetcher,
     fetches: Vec<Fetch>,
 ) -> (Journal, Result<(), Halt>) {
-    let files = fetches.iter().map(|fetch| fetch.wants.len() as u64).sum();
-    fetcher.progress.planned(files);
+    let files: u64 = fetches.iter().map(|fetch| fetch.wants.len() as u64).sum();
+    if files > 0 {
+        fetcher.progress.planned(files);
+    }
     let (journal, jobs) = on_disk(journal, move |journal| jobs::jobs(journal, fetches)).await;
     let jobs = match jobs {
         Ok(jobs) => jobs,

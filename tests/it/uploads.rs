@@ -93,6 +93,8 @@ async fn what_no_run_fetched_yet_is_told() {
     assert_eq!(status["unfetched"], 6 - there);
     mirror.run(&["status"]).await.success().says(&["places, not fetched yet"]);
     tokio::time::advance(std::time::Duration::from_secs(60)).await;
-    mirror.sync().await.success();
+    mirror.run(&["sync"]).await.success().says(&["to fetch: "]);
+    let quiet = mirror.run(&["sync"]).await.success();
+    assert!(!quiet.err.contains("to fetch"), "{}", quiet.err);
     mirror.run(&["status"]).await.success().says(&["nothing"]);
 }
