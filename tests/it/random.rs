@@ -1,20 +1,9 @@
 //! Random edits: after every run the copy is right, the next run does nothing, and
 //! `diff` had said what `sync` did.
 
+use crate::support::dice::Dice;
 use crate::support::{Mirror, SOURCES, scale, tenant};
 use feishu_mirror::sim::Item;
-
-/// A small generator: the same seed, the same story.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % n as u64).unwrap()
-    }
-}
 
 const NAMES: [&str; 7] = ["A", "B", "a", "周报", "plan.txt", "plan", "x/y"];
 
@@ -83,7 +72,7 @@ impl World {
 }
 
 async fn story(seed: u64, rule: &str) {
-    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut dice = Dice::new(seed);
     let tenant = tenant();
     let mut world = World { folders: vec![tenant.root()], things: Vec::new(), gone: Vec::new() };
     let config = format!("{SOURCES}\n[prune]\ndefault = \"{rule}\"\nmax_delete = \"100%\"\n");

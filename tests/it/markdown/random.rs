@@ -4,20 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::support::dice::Dice;
 use crate::support::{Mirror, SOURCES, scale, tenant};
 use feishu_mirror::sim::{Item, Tenant};
-
-/// A small generator: the same seed, the same story.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % n as u64).unwrap()
-    }
-}
 
 const NAMES: [&str; 7] = ["A", "B", "a", "周报 (1)", "plan.md", "x/y", "[z] `&`"];
 
@@ -157,7 +146,7 @@ fn content_calls(tenant: &Tenant) -> Vec<String> {
 }
 
 async fn story(seed: u64, rule: &str) -> usize {
-    let mut dice = Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut dice = Dice::new(seed);
     let tenant = tenant();
     let mut world =
         World { folders: vec![tenant.root()], pages: Vec::new(), gone: Vec::new(), shortcuts: 0 };

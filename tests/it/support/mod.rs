@@ -1,6 +1,7 @@
 //! A tenant, a mirror of it, and what a run of the command line did.
 
 pub mod browser;
+pub mod dice;
 pub mod live;
 pub mod program;
 pub mod secrets;
