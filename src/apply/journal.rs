@@ -137,6 +137,8 @@ pub(super) struct Journal {
     pub(super) settings: Arc<Settings>,
     pub(super) report: Report,
     current: Recorded,
+    /// The manifest has rows besides those.
+    left_out: bool,
     /// Rows by the folder they stand in, to find who owns a name.
     children: HashMap<(SourceName, Option<PlaceToken>), BTreeSet<PlaceKey>>,
     /// Rows with a slot elsewhere.
@@ -173,6 +175,7 @@ impl Journal {
         settings: Arc<Settings>,
         recorded: Recorded,
     ) -> Self {
+        let left_out = settings.left_out;
         let mut journal = Self {
             disk,
             store,
@@ -181,6 +184,7 @@ impl Journal {
             settings,
             report: Report::default(),
             current: recorded,
+            left_out,
             children: HashMap::new(),
             astray: BTreeSet::new(),
             batch: Vec::new(),
@@ -221,6 +225,17 @@ impl Journal {
     /// Rows with a slot that does not stand where its names say.
     pub(super) fn astray(&self) -> impl Iterator<Item = (&PlaceKey, &PlaceRow)> {
         self.astray.iter().filter_map(|key| Some((key, self.current.places.get(key)?)))
+    }
+
+    /// Takes in the rows that were left out of the plan, for what nobody planned: a page in
+    /// place of an export shows of the copy around it whatever there is.
+    pub(super) fn complete(&mut self) -> Result<(), Halt> {
+        if mem::take(&mut self.left_out) {
+            self.flush()?;
+            self.current = self.store.load().map_err(Halt::Store)?;
+            self.index();
+        }
+        Ok(())
     }
 
     /// Whose slot stands at `name` in a folder, if something of a recorded place does.

@@ -223,7 +223,7 @@ impl Journal {
     fn url_for_link(&mut self, make: &MakeLink) -> Result<Result<(), Trouble>, Halt> {
         self.flush()?;
         let url = [&make.place, &make.to.0].into_iter().find_map(|key| self.row(key)?.url.clone());
-        let (Some(url), Some(name)) = (url, self.free_name(&make.place, Format::Url)) else {
+        let (Some(url), Some(name)) = (url, self.free_name(&make.place, Format::Url)?) else {
             return Ok(Err(Trouble::failed("the shortcut has no address for a .url file")));
         };
         let edited = self.row(&make.place).and_then(|row| row.edited);

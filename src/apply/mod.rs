@@ -90,6 +90,8 @@ pub struct Settings {
     pub retries: u32,
     /// `[export.md]`.
     pub markdown: Markdown,
+    /// The manifest has rows besides those that `apply` is given.
+    pub left_out: bool,
     /// `filter.allow_forbidden`: places that may not be read do not make a run partial.
     pub allow_forbidden: bool,
 }

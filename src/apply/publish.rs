@@ -477,7 +477,7 @@ impl Journal {
     /// A `.url` file beside what the service does not export.
     fn stand_in(&mut self, about: &About, want: &Want, stamp: &Stamp) -> Result<(), Halt> {
         let Some(url) = &about.url else { return Ok(()) };
-        let Some(name) = self.free_name(&want.place, Format::Url) else { return Ok(()) };
+        let Some(name) = self.free_name(&want.place, Format::Url)? else { return Ok(()) };
         let mtime_secs = self.mtime_of(about.edited);
         let delivery =
             Delivery { name: Some(&name), ..Delivery::new(&want.place, stamp, mtime_secs) };
@@ -513,11 +513,22 @@ impl Journal {
 
     /// The name of a place's file of a format that was not planned: the one it has, or one
     /// that nobody else in its folder claims.
-    pub(super) fn free_name(&self, key: &PlaceKey, format: Format) -> Option<String> {
-        let row = self.row(key)?;
+    pub(super) fn free_name(
+        &mut self,
+        key: &PlaceKey,
+        format: Format,
+    ) -> Result<Option<String>, Halt> {
+        let Some(row) = self.row(key) else { return Ok(None) };
         if let Some(name) = row.names.get(&format.slot()) {
-            return Some(name.clone());
+            return Ok(Some(name.clone()));
         }
+        // Its neighbours, too.
+        self.complete()?;
+        Ok(self.unclaimed_name(key, format))
+    }
+
+    fn unclaimed_name(&self, key: &PlaceKey, format: Format) -> Option<String> {
+        let row = self.row(key)?;
         let name = |stem: &str| layout::slot_name(format.slot(), stem, &row.object.ty, None);
         let claimed: std::collections::HashSet<String> = self
             .children_of(&key.source, row.parent.as_ref())

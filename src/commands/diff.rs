@@ -8,7 +8,6 @@ use super::{Session, home};
 use crate::apply;
 use crate::cli::RunFlags;
 use crate::model::change::Event;
-use crate::plan;
 use crate::progress::Progress;
 use crate::store::apply_changes;
 use crate::ui::reporter::{Reporter, change_line};
@@ -26,9 +25,9 @@ pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result
     let mut summary = Summary::new("diff", &run.run_id());
 
     let done = async {
-        let observed = run.observe(session, &recorded, &disk, &reporter).await?;
-        let plan = plan::plan(&observed.inputs(&run, &recorded));
-        let outlook = Outlook::of(&plan, &observed, &run, &recorded);
+        let observed = run.observe(session, recorded, &disk, &reporter).await?;
+        let plan = observed.plan(&run);
+        let outlook = Outlook::of(&plan, &observed, &run);
         reporter.end_bars();
         let mut tally = outlook.tally.clone();
         for change in changes(&plan) {

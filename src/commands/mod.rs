@@ -25,6 +25,7 @@ mod profile_create;
 mod prune;
 mod rebuild;
 mod status;
+mod survey;
 mod sync;
 mod upkeep;
 mod verify;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Session;
 use super::exit::{self, Problem};
 use super::identity::{self, Identified};
+use super::survey::Survey;
 use super::upkeep;
 use crate::cli::RunFlags;
 use crate::config::Config;
@@ -91,38 +92,26 @@ impl Prepared {
     pub async fn observe(
         self: &Arc<Self>,
         session: &Session,
-        recorded: &Recorded,
+        recorded: Recorded,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
     ) -> Result<Observed, Problem> {
         let stop = self.walk_ends_at(session);
-        let walk = crawl::crawl(
-            &self.client,
-            &self.sources,
-            &self.rules,
-            self.who.as_user,
-            &**reporter,
-            &stop,
-        );
-        let tree = walk.await?;
-        not_interrupted(session)?;
-        self.who.compare_roots(&tree, recorded)?;
-        let local = look_at(disk, recorded).await?;
-        let mut observed = Observed {
-            tree,
-            local,
-            answers: Answers::default(),
-            now_secs: session.clock.now_secs(),
-        };
+        let survey = self.survey(session, recorded, disk, reporter, &stop).await?;
+        let now_secs = session.clock.now_secs();
+        let mut observed = Observed { survey, answers: Answers::default(), now_secs };
         let mut asked = plan::Questions::default();
         loop {
-            let questions = plan::questions(&observed.inputs(self, recorded));
+            let questions = plan::questions(&observed.inputs(self));
+            #[cfg(feature = "test-hooks")]
+            observed.compare_questions(self, &questions);
             // Asking the same again would not end: what has no answer by now is planned
             // as unknown.
             if questions.is_empty() || questions == asked {
                 return Ok(observed);
             }
-            let Observed { tree, answers, .. } = &mut observed;
+            let Observed { survey, answers, .. } = &mut observed;
+            let tree = &survey.tree;
             crawl::ask(&self.client, &questions, tree, answers, &**reporter, &stop).await?;
             not_interrupted(session)?;
             asked = questions;
@@ -147,19 +136,27 @@ impl Prepared {
 
 /// What a run saw before it decides.
 pub struct Observed {
-    pub tree: RemoteTree,
-    pub local: LocalState,
+    pub survey: Survey,
     pub answers: Answers,
     pub now_secs: i64,
 }
 
 impl Observed {
     /// The same as the plan asks for it.
-    pub fn inputs<'a>(&'a self, run: &'a Prepared, recorded: &'a Recorded) -> Inputs<'a> {
+    pub fn inputs<'a>(&'a self, run: &'a Prepared) -> Inputs<'a> {
+        let Survey { tree, recorded, local, .. } = &self.survey;
+        self.inputs_of(run, (tree, recorded, local))
+    }
+
+    fn inputs_of<'a>(
+        &'a self,
+        run: &'a Prepared,
+        (tree, recorded, local): (&'a RemoteTree, &'a Recorded, &'a LocalState),
+    ) -> Inputs<'a> {
         Inputs {
-            tree: &self.tree,
+            tree,
             recorded,
-            local: &self.local,
+            local,
             rules: &run.rules,
             options: &run.options,
             answers: &self.answers,
@@ -167,46 +164,101 @@ impl Observed {
         }
     }
 
+    /// Decides.
+    pub fn plan(&self, run: &Prepared) -> Plan {
+        let plan = plan::plan(&self.inputs(run));
+        #[cfg(feature = "test-hooks")]
+        self.compare_plans(run, &plan);
+        plan
+    }
+
+    /// Unchanged places that the plan does not name.
+    fn quiet_places(&self) -> u64 {
+        self.survey.tree.sources.values().map(|source| source.quiet.places).sum()
+    }
+
     /// True where every source was walked completely.
     pub fn is_full(&self) -> bool {
-        self.tree.sources.values().all(crate::model::tree::RemoteSource::is_full)
+        self.survey.tree.sources.values().all(crate::model::tree::RemoteSource::is_full)
     }
 
     /// Sources that list nothing and never had anything: most likely a wrong identity, or
     /// nothing was shared with the app.
-    pub fn empty_sources(&self, run: &Prepared, recorded: &Recorded) -> Vec<SourceName> {
+    pub fn empty_sources(&self, run: &Prepared) -> Vec<SourceName> {
         let place = |ty: &ObjType| *ty != ObjType::Space;
         let had = |name: &SourceName| {
-            recorded.places.iter().any(|(key, row)| key.source == *name && place(&row.object.ty))
+            let rows = &self.survey.recorded.places;
+            rows.iter().any(|(key, row)| key.source == *name && place(&row.object.ty))
         };
         run.sources
             .iter()
             .filter(|source| !source.allow_empty)
             .map(|source| &source.name)
             .filter(|name| {
-                let Some(walked) = self.tree.sources.get(name) else { return false };
+                let Some(walked) = self.survey.tree.sources.get(name) else { return false };
                 let whole = walked
                     .listings
                     .values()
                     .all(|l| matches!(l, Listing::Complete | Listing::Excluded));
-                whole && !walked.nodes.values().any(|node| place(&node.object.ty)) && !had(name)
+                let some = walked.nodes.values().any(|node| place(&node.object.ty));
+                whole && walked.quiet.places == 0 && !some && !had(name)
             })
             .cloned()
             .collect()
     }
 
     fn forbidden(&self) -> bool {
-        self.tree.sources.values().any(|source| {
+        self.survey.tree.sources.values().any(|source| {
             source.listings.values().any(|listing| matches!(listing, Listing::Forbidden(_)))
                 || source.known.values().any(|known| *known == Existence::Hidden)
         })
     }
 }
 
+#[cfg(feature = "test-hooks")]
+use crate::model::{Edited, change::ChangeKind};
+
+#[cfg(feature = "test-hooks")]
+impl Observed {
+    /// In tests: what is left out of a plan must not be missing in it.
+    fn compare_questions(&self, run: &Prepared, questions: &plan::Questions) {
+        if let Some(whole) = self.survey.whole.as_deref() {
+            let all = plan::questions(&self.inputs_of(run, (&whole.0, &whole.1, &whole.2)));
+            assert_eq!(all, *questions, "questions differ where quiet places are left out");
+        }
+    }
+
+    fn compare_plans(&self, run: &Prepared, plan: &Plan) {
+        if let Some(whole) = self.survey.whole.as_deref() {
+            let mut all = plan::plan(&self.inputs_of(run, (&whole.0, &whole.1, &whole.2)));
+            let quiet = plan.unchanged.len() as u64 + self.quiet_places();
+            assert_eq!(all.unchanged.len() as u64, quiet, "unchanged places");
+            all.unchanged.clone_from(&plan.unchanged);
+            let (all, plan) = (without_news(all), without_news(plan.clone()));
+            assert_eq!(all, plan, "plans differ where quiet places are left out");
+        }
+    }
+}
+
+/// A plan less what it knows of places that come back for their damaged files: of these it
+/// is told what is recorded, and neither their owner nor when they were listed.
+#[cfg(feature = "test-hooks")]
+fn without_news(mut plan: Plan) -> Plan {
+    for fetch in &mut plan.fetches {
+        if fetch.wants.iter().all(|want| want.change.kind == ChangeKind::Restore) {
+            fetch.owner = None;
+            fetch.edited = fetch.edited.map(|edited| Edited { seen_secs: 0, ..edited });
+        }
+    }
+    plan
+}
+
 /// What a plan alone says about the end of the run; taken before `apply` consumes it.
 pub struct Outlook {
     /// Places unchanged and left out.
     pub tally: Tally,
+    /// Of the unchanged ones those that the plan does not name.
+    pub quiet_places: u64,
     /// 0, 2 or 6.
     pub code: u8,
     warnings: Vec<String>,
@@ -218,8 +270,9 @@ pub struct Outlook {
 
 impl Outlook {
     /// Reads it off.
-    pub fn of(plan: &Plan, observed: &Observed, run: &Prepared, recorded: &Recorded) -> Self {
+    pub fn of(plan: &Plan, observed: &Observed, run: &Prepared) -> Self {
         let mut tally = Tally::default();
+        tally.count_unchanged(observed.quiet_places());
         for place in &plan.unchanged {
             tally.count(place.clone(), Rank::Unchanged);
         }
@@ -237,7 +290,7 @@ impl Outlook {
                 wanting.push((skip.change.clone(), failure));
             }
         }
-        let empty = observed.empty_sources(run, recorded);
+        let empty = observed.empty_sources(run);
         let mut warnings = plan.warnings.clone();
         warnings.extend(empty.iter().map(|name| {
             format!(
@@ -259,6 +312,7 @@ impl Outlook {
         let guards = plan.guards.iter();
         Self {
             tally,
+            quiet_places: observed.quiet_places(),
             code,
             warnings,
             guards: guards.map(|guard| format!("{}: {}", guard.source, guard.message)).collect(),
@@ -326,30 +380,6 @@ fn choose(config: &Config, names: &[String]) -> Result<Vec<Source>, Problem> {
     Ok(config.sources.iter().filter(chosen).cloned().collect())
 }
 
-/// Scans the copy, and hashes the files that only their bytes can vouch for.
-async fn look_at(disk: &Arc<Disk>, recorded: &Recorded) -> Result<LocalState, Problem> {
-    let scanner = disk.clone();
-    let mut local = blocking(move || scanner.scan()).await?;
-    let doubtful = plan::needs_hash(recorded, &local);
-    if doubtful.is_empty() {
-        return Ok(local);
-    }
-    let hasher = disk.clone();
-    let hashes = blocking(move || {
-        let mut hashes = Vec::with_capacity(doubtful.len());
-        for at in doubtful {
-            // One that cannot be read is left without a hash: the plan restores it.
-            if let Ok(hash) = hasher.hash(&at) {
-                hashes.push((at, hash));
-            }
-        }
-        Ok(hashes)
-    })
-    .await?;
-    local.hashes.extend(hashes);
-    Ok(local)
-}
-
 /// Runs something that waits for the disk where waiting holds up nobody else.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, crate::disk::DiskError> + Send + 'static,
@@ -360,7 +390,7 @@ pub async fn blocking<T: Send + 'static>(
     }
 }
 
-fn not_interrupted(session: &Session) -> Result<(), Problem> {
+pub(super) fn not_interrupted(session: &Session) -> Result<(), Problem> {
     if session.interrupt.is_cancelled() { Err(Problem::interrupted()) } else { Ok(()) }
 }
 

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::exit::{self, Problem};
 use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
+use super::survey::Survey;
 use super::{Session, home, upkeep};
 use crate::apply::{self, Settings, Tools};
 use crate::cli::RunFlags;
 use crate::disk::Disk;
 use crate::model::change::Event;
-use crate::plan;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::ui::reporter::Reporter;
@@ -80,22 +80,22 @@ impl Run<'_> {
         upkeep::settle(&self.disk, &self.store)?;
         self.reporter.log_to(self.disk.run_log(&self.id)?);
         let recorded = self.store.load()?;
+        let had_places = !recorded.places.is_empty();
 
-        let observed =
-            prepared.observe(self.session, &recorded, &self.disk, &self.reporter).await?;
+        let observed = prepared.observe(self.session, recorded, &self.disk, &self.reporter).await?;
         summary.full = observed.is_full();
         // Only now it is certain that this identity sees what the mirror holds.
         if let Some(account) = &account {
             self.store.set_account(account)?;
-            if before.is_none() && !recorded.places.is_empty() {
+            if before.is_none() && had_places {
                 let whose = if prepared.who.as_user { "this user's" } else { "the app's" };
                 self.session.ui.note(&format!("from now on this mirror is {whose}"));
             }
         }
         self.tidy()?;
-        let plan = plan::plan(&observed.inputs(prepared, &recorded));
-        let outlook = Outlook::of(&plan, &observed, prepared, &recorded);
-        drop(observed);
+        let plan = observed.plan(prepared);
+        let outlook = Outlook::of(&plan, &observed, prepared);
+        let Survey { recorded, left_out, .. } = observed.survey;
         for change in changes(&plan) {
             self.reporter.event(&Event::Change { change: change.clone() });
         }
@@ -108,8 +108,9 @@ impl Run<'_> {
             clock: self.session.clock.clone(),
             stop: self.session.interrupt.clone(),
         };
-        let mut report = apply::apply(plan, recorded, &tools, &self.settings()).await?;
+        let mut report = apply::apply(plan, recorded, &tools, &self.settings(left_out)).await?;
         summary.bytes = report.bytes;
+        report.tally.count_unchanged(outlook.quiet_places);
         summary.tally(&report.tally);
         outlook.print(&self.session.ui, &self.reporter);
         for warning in &report.warnings {
@@ -135,7 +136,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn settings(&self) -> Settings {
+    fn settings(&self, left_out: bool) -> Settings {
         let config = &self.prepared.config;
         Settings {
             run_id: self.id.clone(),
@@ -147,6 +148,7 @@ impl Run<'_> {
             deadline: self.prepared.deadline,
             retries: config.limits.retries,
             markdown: self.prepared.rules.markdown,
+            left_out,
             allow_forbidden: self.prepared.rules.allow_forbidden,
         }
     }

@@ -21,9 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::ask::ask;
 use crate::feishu::{ApiError, Class, Client};
+use crate::model::SourceName;
 use crate::model::change::Failure;
 use crate::model::source::{Source, SourceKind};
-use crate::model::tree::{RemoteSource, RemoteTree};
+use crate::model::tree::{Node, RemoteSource, RemoteTree, Sifted};
 use crate::progress::Progress;
 use crate::rules::Rules;
 
@@ -32,7 +33,10 @@ use crate::rules::Rules;
 /// future for each folder of a large tenant would be gigabytes.
 const WAITING: usize = 64;
 
-/// Walks the sources.
+/// Says of a place of a source, as found at a glob path, whether the tree needs it.
+pub type Sift<'a> = dyn Fn(&SourceName, &str, &Node) -> Sifted + Sync + 'a;
+
+/// Walks the sources. What `sift` finds quiet is walked too, and left out of the tree.
 ///
 /// A folder that cannot be listed is part of the tree ([`crate::model::tree::Listing`]),
 /// and so is a source's top that does not exist.
@@ -46,6 +50,7 @@ pub async fn crawl(
     sources: &[Source],
     rules: &Rules,
     as_user: bool,
+    sift: &Sift<'_>,
     progress: &dyn Progress,
     stop: &CancellationToken,
 ) -> Result<RemoteTree, ApiError> {
@@ -53,7 +58,7 @@ pub async fn crawl(
     // Boxed: a future that borrows each source in its own way could not be `Send`.
     let mut walks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(sources.len());
     for source in sources {
-        walks.push(walk_source(&run, source, rules, as_user).boxed());
+        walks.push(walk_source(&run, source, rules, sift, as_user).boxed());
     }
     let walked = try_join_all(walks).await?;
     let names = sources.iter().map(|source| source.name.clone());
@@ -64,9 +69,10 @@ async fn walk_source(
     run: &Run<'_>,
     source: &Source,
     rules: &Rules,
+    sift: &Sift<'_>,
     as_user: bool,
 ) -> Result<RemoteSource, ApiError> {
-    let walk = walk::Walk::new(run, rules, &source.name);
+    let walk = walk::Walk::new(run, rules, sift, &source.name);
     let walked = match &source.kind {
         SourceKind::Drive { folder } => drive::walk(walk, folder.as_deref()).await,
         SourceKind::Wiki(scope) => wiki::walk(walk, scope, as_user).await,

@@ -15,7 +15,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::feishu::{ByteStream, Credentials, HttpSend, SendError, Settings};
 use crate::model::source::WikiScope;
-use crate::model::tree::{Existence, Listing, Node};
+use crate::model::tree::{Existence, Listing, Node, Sifted};
 use crate::model::{Channel, ObjType, Object, PlaceKey, PlaceToken, SourceName};
 use crate::plan::{Answers, Questions};
 use crate::progress::Silent;
@@ -206,7 +206,9 @@ async fn walk_with(
     stop: &CancellationToken,
 ) -> Result<RemoteSource, ApiError> {
     let sources = [source(kind)];
-    let tree = crawl(client, &sources, &rules(exclude), true, &Silent, stop).await?;
+    let tree =
+        crawl(client, &sources, &rules(exclude), true, &|_, _, _| Sifted::Keep, &Silent, stop)
+            .await?;
     Ok(tree.sources.into_values().next().unwrap())
 }
 
@@ -408,7 +410,9 @@ async fn all_spaces_and_with_a_user_the_library() {
     let before = service.calls("GET /wiki/v2/spaces/my_library");
     let (client, stop) = (client_of(&service, 0), CancellationToken::new());
     let (sources, rules) = ([source_of(WikiScope::All)], rules(&["s/Secret/**"]));
-    let tree = crawl(&client, &sources, &rules, false, &Silent, &stop).await.unwrap();
+    let tree = crawl(&client, &sources, &rules, false, &|_, _, _| Sifted::Keep, &Silent, &stop)
+        .await
+        .unwrap();
     assert_eq!(tree.sources[&SourceName::from("s")].listings.len(), 4, "the top and 3 spaces");
     assert_eq!(service.calls("GET /wiki/v2/spaces/my_library"), before);
 }
@@ -424,7 +428,10 @@ async fn an_app_has_no_library_of_its_own() {
     let sources = [source_of(WikiScope::MyLibrary)];
     let stop = CancellationToken::new();
     let error =
-        crawl(&client, &sources, &rules(&[]), false, &Silent, &stop).await.map(drop).unwrap_err();
+        crawl(&client, &sources, &rules(&[]), false, &|_, _, _| Sifted::Keep, &Silent, &stop)
+            .await
+            .map(drop)
+            .unwrap_err();
     assert_eq!(error.class, Class::Config);
     assert_eq!(service.calls(""), 0);
 }
@@ -668,7 +675,7 @@ async fn the_futures_can_move_between_threads() {
     let service = Arc::new(Service::default());
     let client = client_of(&service, 0);
     let (rules, stop, tree) = (rules(&[]), CancellationToken::new(), RemoteTree::default());
-    can_move(crawl(&client, &[], &rules, true, &Silent, &stop));
+    can_move(crawl(&client, &[], &rules, true, &|_, _, _| Sifted::Keep, &Silent, &stop));
     let (questions, mut answers) = (Questions::default(), Answers::default());
     can_move(ask(&client, &questions, &tree, &mut answers, &Silent, &stop));
 }

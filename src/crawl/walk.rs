@@ -9,11 +9,11 @@ use std::collections::BTreeSet;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use super::{Run, Trouble, WAITING, drive, wiki};
+use super::{Run, Sift, Trouble, WAITING, drive, wiki};
 use crate::feishu::{ApiError, Class};
 use crate::layout;
 use crate::model::change::Failure;
-use crate::model::tree::{Family, Listing, Node, RemoteSource};
+use crate::model::tree::{Family, Listing, Node, RemoteSource, Sifted};
 use crate::model::{PlaceToken, SourceName};
 use crate::rules::Rules;
 
@@ -23,6 +23,7 @@ pub(super) struct Walk<'a> {
     pub(super) name: &'a SourceName,
     pub(super) source: RemoteSource,
     rules: &'a Rules,
+    sift: &'a Sift<'a>,
     /// Still to be listed. Last in, first out: a whole level of a large tree would
     /// wait in memory otherwise.
     pending: Vec<Parent>,
@@ -59,12 +60,18 @@ pub(super) struct Found {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(run: &'a Run<'a>, rules: &'a Rules, name: &'a SourceName) -> Self {
+    pub(super) fn new(
+        run: &'a Run<'a>,
+        rules: &'a Rules,
+        sift: &'a Sift<'a>,
+        name: &'a SourceName,
+    ) -> Self {
         Self {
             run,
             name,
             source: RemoteSource::default(),
             rules,
+            sift,
             pending: Vec::new(),
             unlisted: BTreeSet::new(),
             tops: BTreeSet::new(),
@@ -157,13 +164,16 @@ impl<'a> Walk<'a> {
 
     fn complete(&mut self, parent: Parent, found: Vec<Found>) {
         let added = self.add(parent.place.as_ref(), &parent.path, found);
-        self.source.listings.insert(parent.place, Listing::Complete);
+        // Of what is left out of the tree, nobody asks how it was listed.
+        if parent.place.as_ref().is_none_or(|place| self.source.nodes.contains_key(place)) {
+            self.source.listings.insert(parent.place, Listing::Complete);
+        }
         self.run.progress.listed(self.name, added);
     }
 
     /// Takes children in; returns how many were new.
     fn add(&mut self, parent: Option<&PlaceToken>, path: &str, found: Vec<Found>) -> usize {
-        let before = self.source.nodes.len();
+        let mut added = 0;
         for Found { mut node, below } in found {
             if self.source.nodes.contains_key(&node.token) || self.tops.contains(&node.token) {
                 continue;
@@ -175,6 +185,11 @@ impl<'a> Walk<'a> {
             let excluded = filter.excludes(&path);
             node.parent = parent.cloned();
             node.filtered = excluded || !filter.wants(&path, &node.object.ty);
+            let sifted = (self.sift)(self.name, &path, &node);
+            if sifted == Sifted::Twice {
+                continue;
+            }
+            added += 1;
             let place = Some(node.token.clone());
             match below {
                 Some(_) if excluded => {
@@ -183,9 +198,11 @@ impl<'a> Walk<'a> {
                 Some(list) => self.expect(Parent { place, path, list }),
                 None => {}
             }
-            self.source.nodes.insert(node.token.clone(), node);
+            if sifted == Sifted::Keep {
+                self.source.nodes.insert(node.token.clone(), node);
+            }
         }
-        self.source.nodes.len() - before
+        added
     }
 
     /// Marks parents that this run did not get to. Nobody is told one by one: the cause

@@ -24,17 +24,26 @@ impl Disk {
     /// Where the root itself cannot be listed; folders below go to
     /// [`LocalState::unreadable`].
     pub fn scan(&self) -> Result<LocalState, DiskError> {
+        self.scan_if(&mut |_, _| true)
+    }
+
+    /// The same, keeping only the entries that `keep` says: of a large copy most are as
+    /// they were, and all of them at once would not fit into memory.
+    pub fn scan_if(
+        &self,
+        keep: &mut dyn FnMut(&Loc, &LocalEntry) -> bool,
+    ) -> Result<LocalState, DiskError> {
         let mut local = LocalState::default();
         if self.root.is_some() {
             let mut hidden = vec![self.root_path.join(RESERVED)];
             hidden.extend(self.state_below.iter().map(|below| self.root_path.join(below)));
-            self.walk(&self.root_path, &hidden, Loc::Mirror, &mut local)?;
+            self.walk(&self.root_path, &hidden, Loc::Mirror, keep, &mut local)?;
         }
         if self.parked().is_ok() {
             // Nothing below is unreadable by anybody's doing but ours: an error is one.
             let parked = self.state_path.join("staging").join("parked");
             let mut inside = LocalState::default();
-            self.walk(&parked, &[], Loc::Parked, &mut inside)?;
+            self.walk(&parked, &[], Loc::Parked, keep, &mut inside)?;
             if let Some(path) = inside.unreadable.first() {
                 let label = format!("{}{path}", super::staging::PARKED);
                 return Err(DiskError::of(
@@ -55,6 +64,7 @@ impl Disk {
         top: &Path,
         hidden: &[PathBuf],
         loc: fn(RelPath) -> Loc,
+        keep: &mut dyn FnMut(&Loc, &LocalEntry) -> bool,
         local: &mut LocalState,
     ) -> Result<(), DiskError> {
         let below = |path: &Path| {
@@ -114,11 +124,17 @@ impl Disk {
             match found {
                 // A link whose text is not UTF-8 was not made here.
                 Ok(found) => {
-                    local.entries.insert(loc(path), found.unwrap_or(LocalEntry::Other));
+                    let (at, found) = (loc(path), found.unwrap_or(LocalEntry::Other));
+                    if keep(&at, &found) {
+                        local.entries.insert(at, found);
+                    }
                 }
                 Err(error) if error.is_missing() => {}
                 Err(_) if ty.is_dir() => {
-                    local.entries.insert(loc(path.clone()), LocalEntry::Dir);
+                    let at = loc(path.clone());
+                    if keep(&at, &LocalEntry::Dir) {
+                        local.entries.insert(at, LocalEntry::Dir);
+                    }
                     local.unreadable.insert(path);
                     walk.skip_current_dir();
                 }

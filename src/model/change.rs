@@ -144,6 +144,8 @@ pub enum Event {
 #[derive(Debug, Clone, Default)]
 pub struct Tally {
     places: BTreeMap<PlaceKey, Rank>,
+    /// Unchanged places that are counted without their names.
+    unchanged: u64,
 }
 
 /// What a place counts as; the smallest wins.
@@ -187,13 +189,19 @@ impl Tally {
         *entry = (*entry).min(rank);
     }
 
+    /// Counts places that are not among those counted one by one.
+    pub fn count_unchanged(&mut self, places: u64) {
+        self.unchanged += places;
+    }
+
     /// How many places have a rank.
     pub fn of(&self, rank: Rank) -> u64 {
-        self.places.values().filter(|r| **r == rank).count() as u64
+        let more = if rank == Rank::Unchanged { self.unchanged } else { 0 };
+        self.places.values().filter(|r| **r == rank).count() as u64 + more
     }
 
     /// How many places were counted.
     pub fn nodes(&self) -> u64 {
-        self.places.len() as u64
+        self.places.len() as u64 + self.unchanged
     }
 }

@@ -3,9 +3,10 @@
 //! Completeness is a type: whoever concludes that something is absent has to name
 //! the [`Listing::Complete`] that did not show it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::change::Failure;
+use super::recorded::{PlaceRow, Slot};
 use super::{Edited, Object, PlaceToken, SourceName};
 
 /// Every source that this run asked for.
@@ -44,10 +45,24 @@ pub struct RemoteSource {
     /// Places by token; a parent is always here too, or `None` for the top.
     pub nodes: BTreeMap<PlaceToken, Node>,
     /// How each folder, space and wiki node with children was listed; `None` is the top.
+    /// One that is not here was listed completely, or is said to have no children.
     pub listings: BTreeMap<Option<PlaceToken>, Listing>,
     /// What the walk itself already learned of places it did not list (`docs`
     /// sources ask for each place by its token).
     pub known: BTreeMap<PlaceToken, Existence>,
+    /// Places that are listed just as they are recorded, and left out of `nodes`.
+    pub quiet: Quiet,
+}
+
+/// Places of a source that a run need not think about: nothing about them can have changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Quiet {
+    /// How many, spaces not counted.
+    pub places: u64,
+    /// Their files in the copy.
+    pub files: u64,
+    /// Places in `nodes` with some of them directly below.
+    pub above: BTreeSet<PlaceToken>,
 }
 
 impl RemoteSource {
@@ -63,6 +78,17 @@ impl RemoteSource {
     pub fn is_full(&self) -> bool {
         self.listings.values().all(|l| !matches!(l, Listing::Failed(_) | Listing::Carried))
     }
+}
+
+/// What becomes of a place that a walk found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sifted {
+    /// It goes into the tree.
+    Keep,
+    /// It is [`Quiet`].
+    Quiet,
+    /// It was found before, and was quiet.
+    Twice,
 }
 
 /// How the children of one folder were found out.
@@ -124,6 +150,27 @@ pub struct Node {
     /// True where `exclude`, `include` or `types` leave it out. An excluded folder is
     /// not listed; a place that only `include` or `types` leave out is descended into.
     pub filtered: bool,
+}
+
+impl Node {
+    /// The node as the last run recorded it: of a place that is still listed like that, or
+    /// that this run does not list.
+    pub fn recorded(token: &PlaceToken, row: &PlaceRow) -> Self {
+        Self {
+            token: token.clone(),
+            parent: row.parent.clone(),
+            object: row.object.clone(),
+            title: row.title.clone(),
+            created_secs: row.created_secs,
+            order: row.order,
+            owner: None,
+            edited: row.edited,
+            has_children: row.names.contains_key(&Slot::Dir),
+            url: row.url.clone(),
+            target: row.target.clone().map(|object| Target { object, place: None }),
+            filtered: false,
+        }
+    }
 }
 
 /// What a shortcut stands for.

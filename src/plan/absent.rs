@@ -91,7 +91,8 @@ impl Absent {
         let has_files = rows
             .values()
             .any(|row| !row.products.is_empty() && matches!(row.state, PlaceState::Live));
-        let lists_nothing = source.nodes.values().all(|n| n.object.ty == ObjType::Space);
+        let lists_nothing = source.quiet.places == 0
+            && source.nodes.values().all(|n| n.object.ty == ObjType::Space);
         let forbidden =
             source.listings.values().any(|listing| matches!(listing, Listing::Forbidden(_)));
         let empty = lists_nothing

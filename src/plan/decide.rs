@@ -138,6 +138,9 @@ fn study<'a>(inputs: &Inputs<'a>) -> (View<'a>, Absent) {
             held.insert(parent);
         }
     }
+    for (name, source) in &inputs.tree.sources {
+        held.extend(source.quiet.above.iter().map(|place| PlaceKey::new(name, place)));
+    }
     view.hold(held);
     (view, absent)
 }

@@ -31,7 +31,7 @@ pub fn prune_known(recorded: &Recorded, rules: &Rules) -> Plan {
         })
         .collect();
     let planned = wanted.iter().map(|(key, (.., products))| (&key.source, products.as_slice()));
-    plan.guards = removal::refusals(recorded, rules, planned);
+    plan.guards = removal::refusals(recorded, rules, planned, &|_| 0);
     wanted.retain(|key, _| !plan.guards.iter().any(|guard| guard.source == key.source));
 
     let leaving: BTreeSet<PlaceKey> = wanted.keys().map(|key| (*key).clone()).collect();

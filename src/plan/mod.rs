@@ -11,6 +11,7 @@ mod embeds;
 mod known;
 mod pages;
 mod removal;
+pub mod roster;
 mod stand_ins;
 mod stranded;
 #[cfg(test)]

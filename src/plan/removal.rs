@@ -204,7 +204,10 @@ fn stale_links(making: &mut Making<'_, '_>) {
 fn guard(making: &mut Making<'_, '_>, absent: &Absent, wanted: &mut Vec<Wanted>) {
     let inputs = making.inputs;
     let planned = wanted.iter().map(|want| (&want.key.source, want.products.as_slice()));
-    let guards = refusals(inputs.recorded, inputs.rules, planned);
+    let quiet = |source: &SourceName| {
+        inputs.tree.sources.get(source).map_or(0, |source| source.quiet.files)
+    };
+    let guards = refusals(inputs.recorded, inputs.rules, planned, &quiet);
     let mut refused: BTreeSet<SourceName> =
         guards.iter().map(|guard| guard.source.clone()).collect();
     making.plan.guards.extend(guards);
@@ -212,11 +215,13 @@ fn guard(making: &mut Making<'_, '_>, absent: &Absent, wanted: &mut Vec<Wanted>)
     wanted.retain(|want| !refused.contains(&want.key.source));
 }
 
-/// Sources of which more would be removed than `max_delete` allows.
+/// Sources of which more would be removed than `max_delete` allows. `more`: files that a
+/// source has besides those recorded here.
 pub(super) fn refusals<'p>(
     recorded: &Recorded,
     rules: &Rules,
     planned: impl Iterator<Item = (&'p SourceName, &'p [ProductKey])>,
+    more: &dyn Fn(&SourceName) -> u64,
 ) -> Vec<Guard> {
     let files = |products: &mut dyn Iterator<Item = &ProductKey>| {
         products.filter(|p| matches!(p.slot, Slot::Product(_))).count() as u64
@@ -228,7 +233,8 @@ pub(super) fn refusals<'p>(
     let mut guards = Vec::new();
     for (source, count) in counts {
         let rows = recorded.places.iter().filter(|(key, _)| key.source == *source);
-        let mirrored = rows.map(|(_, row)| files(&mut row.products.keys())).sum();
+        let here: u64 = rows.map(|(_, row)| files(&mut row.products.keys())).sum();
+        let mirrored = here + more(source);
         if rules.max_delete.refuses(count, mirrored) {
             guards.push(Guard {
                 source: source.clone(),

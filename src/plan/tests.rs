@@ -2,6 +2,7 @@
 
 mod hostile;
 mod pages;
+mod quiet;
 
 use std::collections::BTreeMap;
 
@@ -96,6 +97,7 @@ impl World {
             nodes: BTreeMap::new(),
             listings: BTreeMap::from([(None, Listing::Complete)]),
             known: BTreeMap::new(),
+            quiet: crate::model::tree::Quiet::default(),
         };
         self.tree.sources.insert(name.into(), source);
     }
@@ -155,23 +157,27 @@ impl World {
         self.gone.push(key(token));
     }
 
+    fn inputs<'a>(&'a self, answers: &'a Answers) -> Inputs<'a> {
+        Inputs {
+            tree: &self.tree,
+            recorded: &self.recorded,
+            local: &self.local,
+            rules: &self.rules,
+            options: &self.options,
+            answers,
+            now_secs: self.now,
+        }
+    }
+
     fn plan(&mut self) -> Plan {
         self.now += 10;
         let mut answers = Answers::default();
         self.asked.clear();
         for _ in 0..20 {
-            let inputs = Inputs {
-                tree: &self.tree,
-                recorded: &self.recorded,
-                local: &self.local,
-                rules: &self.rules,
-                options: &self.options,
-                answers: &answers,
-                now_secs: self.now,
-            };
+            let inputs = self.inputs(&answers);
             let questions = questions(&inputs);
             if questions.is_empty() {
-                return plan(&inputs);
+                return quiet::compared(&inputs, &questions);
             }
             for object in &questions.revisions {
                 let revision = self.revisions.get(object).copied().unwrap_or(1);

@@ -115,6 +115,7 @@ impl Journal {
             self.keep_checks(key, &mut page);
         }
         if self.atlas.is_none() {
+            self.complete()?;
             self.atlas = Some(Atlas::of(self.current()));
         }
         let atlas = self.atlas.as_ref().expect("made above");
@@ -254,7 +255,7 @@ impl Journal {
         if row.names.contains_key(&format.slot()) {
             return Ok(());
         }
-        let Some(name) = self.free_name(key, format) else { return Ok(()) };
+        let Some(name) = self.free_name(key, format)? else { return Ok(()) };
         self.flush()?;
         let Some(mut row) = self.row(key).cloned() else { return Ok(()) };
         row.names.insert(format.slot(), name);

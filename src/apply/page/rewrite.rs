@@ -42,6 +42,7 @@ impl Journal {
         if pages.is_empty() && planned.is_empty() {
             return Ok(());
         }
+        self.complete()?;
         let atlas = Atlas::of(self.current());
         for (key, page) in pages {
             if cancelled() {

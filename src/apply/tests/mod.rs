@@ -86,6 +86,7 @@ impl World {
             retries: 3,
             markdown: crate::rules::Markdown::default(),
             allow_forbidden: false,
+            left_out: false,
         }
     }
 

@@ -80,6 +80,8 @@ impl Mirror {
         let folder = tempfile::tempdir().unwrap();
         let vars = BTreeMap::from([
             ("FEISHU_USER_ACCESS_TOKEN".to_owned(), USER_TOKEN.to_owned()),
+            // Each plan is made from everything, too, and must be the same.
+            ("FEISHU_MIRROR_TEST_PLANS".to_owned(), "1".to_owned()),
             ("FEISHU_MIRROR_HOME".to_owned(), folder.path().join("home").display().to_string()),
         ]);
         let mirror = Self {
