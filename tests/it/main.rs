@@ -21,6 +21,7 @@ mod markdown;
 mod process;
 mod quotas;
 mod random;
+mod scale;
 mod sdk;
 mod sources;
 mod titles;
