@@ -387,12 +387,20 @@ impl Stamp {
 
     /// Compares an edit time with what was seen, like channel with like.
     pub fn compare(&self, now: Edited) -> Moved {
-        let settled = |at: i64| at.saturating_add(Edited::SETTLED_AFTER_SECS) <= self.seen_secs;
-        match self.times.get(&now.channel) {
-            Some(&at) if at != now.at_secs => Moved::Yes,
-            Some(&at) if settled(at) => Moved::No,
+        now.against(self.times.get(&now.channel).copied(), self.seen_secs)
+    }
+}
+
+impl Edited {
+    /// Compares this edit time with the one of the same channel in a stamp (`known`), which
+    /// was seen at `seen_secs`.
+    pub fn against(self, known: Option<i64>, seen_secs: i64) -> Moved {
+        let settled = |at: i64| at.saturating_add(Self::SETTLED_AFTER_SECS) <= seen_secs;
+        match known {
+            Some(at) if at != self.at_secs => Moved::Yes,
+            Some(at) if settled(at) => Moved::No,
             Some(_) => Moved::Unsettled,
-            None if settled(now.at_secs) => Moved::Baseline,
+            None if settled(self.at_secs) => Moved::Baseline,
             None => Moved::Yes,
         }
     }
