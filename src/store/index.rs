@@ -150,11 +150,7 @@ pub fn write_index_of(mut out: impl Write, rows: &Rows, meta: &IndexMeta) -> io:
     written.and(read.map_err(unreadable))
 }
 
-fn header(
-    meta: &IndexMeta,
-    places: u64,
-    sources: BTreeMap<SourceName, SourceRow>,
-) -> IndexHeader {
+fn header(meta: &IndexMeta, places: u64, sources: BTreeMap<SourceName, SourceRow>) -> IndexHeader {
     IndexHeader {
         index_version: INDEX_VERSION,
         written_by: WRITTEN_BY.to_owned(),

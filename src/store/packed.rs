@@ -375,4 +375,4 @@ fn usual_suffix(slot: Slot) -> &'static str {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::model::recorded::{
     Loc, Moved, PlaceRow, PlaceState, ProductKey, ProductRow, Slot, Stamp, is_component,
+    stays_in_folder,
 };
 use crate::model::{
     Channel, ContentHash, Edited, ObjToken, ObjType, Object, PlaceKey, PlaceToken, SourceName,
@@ -58,12 +59,12 @@ impl<'a> Stem<'a> {
     }
 }
 
-fn component<'a>(name: Cow<'a, str>) -> Result<Cow<'a, str>, Bad> {
-    if is_component(&name) {
-        Ok(name)
-    } else {
-        Err(Bad::Owned(format!("{name:?} is no file name")))
-    }
+fn component(name: &str) -> Result<(), Bad> {
+    if is_component(name) { Ok(()) } else { Err(no_component(name)) }
+}
+
+fn no_component(name: &str) -> Bad {
+    Bad::Owned(format!("{name:?} is no file name"))
 }
 
 impl<'a> RowView<'a> {
@@ -93,7 +94,7 @@ impl<'a> RowView<'a> {
             let shared = shared.and_then(|shared| title.get(..shared));
             Stem(shared.ok_or(Bad::Borrowed("its stem is no text"))?, from.text()?)
         };
-        component(stem.and(""))?;
+        component(&stem.and(""))?;
         let parent = has(HAS_PARENT).then(|| from.text()).transpose()?;
         let created_secs = from.near(0)?;
         let order = if has(HAS_ORDER) { from.number()? } else { 0 };
@@ -112,7 +113,12 @@ impl<'a> RowView<'a> {
         let names = NameViews { left: from.number()?, stem, from };
         let mut walk = NameViews { ..names };
         while walk.left > 0 {
-            component(walk.step()?.1)?;
+            match walk.step()?.1 {
+                Name::Whole(name) => component(name)?,
+                // The stem is a component already.
+                Name::Stem(more) if stays_in_folder(more) => {}
+                Name::Stem(more) => return Err(no_component(&stem.and(more))),
+            }
         }
         from = walk.from;
         let near = Near::of(created_secs, edited.map(|edited| (edited.at_secs, edited.seen_secs)));
@@ -122,7 +128,7 @@ impl<'a> RowView<'a> {
         while walk.left > 0 {
             let product = walk.step()?;
             if let Some(name) = product.part_name {
-                component(name.into())?;
+                component(name)?;
             }
             odd_product |= product.doubtful || product.link.is_some();
         }
@@ -310,15 +316,22 @@ pub struct NameViews<'a> {
     from: In<'a>,
 }
 
+/// A name as it is written.
+enum Name<'a> {
+    /// What follows the stem.
+    Stem(&'a str),
+    Whole(&'a str),
+}
+
 impl<'a> NameViews<'a> {
-    fn step(&mut self) -> Result<(Slot, Cow<'a, str>), Bad> {
+    fn step(&mut self) -> Result<(Slot, Name<'a>), Bad> {
         self.left -= 1;
         let byte = self.from.byte()?;
         let slot = slot_of(byte & SLOT_BITS).ok_or(Bad::Borrowed("a slot is unknown"))?;
         let name = match byte >> 6 {
-            STEM_AND_USUAL => self.stem.and(usual_suffix(slot)),
-            STEM_AND_MORE => self.stem.and(self.from.text()?),
-            WHOLE_NAME => Cow::Borrowed(self.from.text()?),
+            STEM_AND_USUAL => Name::Stem(usual_suffix(slot)),
+            STEM_AND_MORE => Name::Stem(self.from.text()?),
+            WHOLE_NAME => Name::Whole(self.from.text()?),
             _ => return Err(Bad::Borrowed("a name is in an unknown form")),
         };
         Ok((slot, name))
@@ -330,7 +343,12 @@ impl<'a> Iterator for NameViews<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         // Checked when the view was made.
-        (self.left > 0).then(|| self.step().ok()).flatten()
+        let (slot, name) = (self.left > 0).then(|| self.step().ok()).flatten()?;
+        let name = match name {
+            Name::Stem(more) => self.stem.and(more),
+            Name::Whole(name) => Cow::Borrowed(name),
+        };
+        Some((slot, name))
     }
 }
 
