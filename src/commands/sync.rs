@@ -54,6 +54,9 @@ pub async fn run(session: &Session, flags: &RunFlags) -> Result<u8, Problem> {
     if let Err(error) = run.disk.trim_run_logs(config.keep_runs) {
         session.ui.warn(&format!("old run logs stay: {error}"));
     }
+    if let Some(Err(error)) = Arc::into_inner(run.store).map(Store::tidy) {
+        session.ui.warn(&format!("the manifest stays larger than it need be: {error}"));
+    }
     // Only now another run may begin.
     drop(opened.lock);
     Ok(code)

@@ -53,8 +53,8 @@ pub fn write_index(
         as_of_secs: session.clock.now_secs(),
         account: store.recorded_account()?,
     };
-    let recorded = store.load()?;
-    disk.replace_state_file(INDEX_FILE, |to| store::write_index_to(to, &recorded, &meta))?;
+    let rows = store.rows()?;
+    disk.replace_state_file(INDEX_FILE, |to| store::write_index_of(to, &rows, &meta))?;
     Ok(())
 }
 

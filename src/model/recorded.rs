@@ -256,7 +256,13 @@ impl PlaceRow {
 
 /// True for a name that stands in its folder and nowhere else.
 pub fn is_component(name: &str) -> bool {
-    !name.contains('/') && RelPath::new(name).is_ok()
+    !matches!(name, "" | "." | "..") && stays_in_folder(name)
+}
+
+/// True for what makes another component of a component that it is added to. Cheaper than to
+/// ask [`RelPath`], which counts with the names of a million rows.
+pub fn stays_in_folder(more: &str) -> bool {
+    !more.bytes().any(|byte| matches!(byte, b'/' | b'\\' | 0))
 }
 
 /// Rows come back from disk, where they may have been damaged or made up: a name that
@@ -387,12 +393,20 @@ impl Stamp {
 
     /// Compares an edit time with what was seen, like channel with like.
     pub fn compare(&self, now: Edited) -> Moved {
-        let settled = |at: i64| at.saturating_add(Edited::SETTLED_AFTER_SECS) <= self.seen_secs;
-        match self.times.get(&now.channel) {
-            Some(&at) if at != now.at_secs => Moved::Yes,
-            Some(&at) if settled(at) => Moved::No,
+        now.against(self.times.get(&now.channel).copied(), self.seen_secs)
+    }
+}
+
+impl Edited {
+    /// Compares this edit time with the one of the same channel in a stamp (`known`), which
+    /// was seen at `seen_secs`.
+    pub fn against(self, known: Option<i64>, seen_secs: i64) -> Moved {
+        let settled = |at: i64| at.saturating_add(Self::SETTLED_AFTER_SECS) <= seen_secs;
+        match known {
+            Some(at) if at != self.at_secs => Moved::Yes,
+            Some(at) if settled(at) => Moved::No,
             Some(_) => Moved::Unsettled,
-            None if settled(now.at_secs) => Moved::Baseline,
+            None if settled(self.at_secs) => Moved::Baseline,
             None => Moved::Yes,
         }
     }
@@ -568,6 +582,16 @@ mod tests {
             assert_eq!(String::from(key), text);
         }
         assert!(ProductKey::try_from("exe".to_owned()).is_err());
+    }
+
+    #[test]
+    fn a_component_is_a_path_of_one_name() {
+        for name in ["", ".", "..", "...", "a", "a.b", "周报", "a/b", "/", "a\\b", "a\0b", "a/", " "] {
+            let path = !name.contains('/') && RelPath::new(name).is_ok();
+            assert_eq!(is_component(name), path, "{name:?}");
+            // Added to a component, it makes one exactly if it stays.
+            assert_eq!(is_component(&format!("x{name}")), stays_in_folder(name), "{name:?}");
+        }
     }
 
     #[test]

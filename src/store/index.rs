@@ -13,8 +13,9 @@ use crate::model::account::Account;
 use crate::model::recorded::{Loc, PlaceRow, ProductKey, Recorded, Slot, SourceRow};
 use crate::model::{PlaceKey, PlaceToken, RelPath, SourceName};
 
-use super::StoreError;
+use super::folders::Folders;
 use super::schema::{WRITTEN_BY, is_source};
+use super::{Rows, StoreError};
 
 /// The index's file in the state folder.
 pub const INDEX_FILE: &str = "index.jsonl";
@@ -116,19 +117,47 @@ pub fn write_index_to(
     recorded: &Recorded,
     meta: &IndexMeta,
 ) -> io::Result<()> {
-    let header = IndexHeader {
-        index_version: INDEX_VERSION,
-        written_by: WRITTEN_BY.to_owned(),
-        meta: meta.clone(),
-        places: recorded.places.len() as u64,
-        sources: recorded.sources.clone(),
-    };
-    line(&mut out, &header)?;
+    line(&mut out, &header(meta, recorded.places.len() as u64, recorded.sources.clone()))?;
     for (key, row) in &recorded.places {
-        let paths = paths(recorded, key, row);
+        let paths = paths(recorded.folder(&key.source, row.parent.as_ref()), row);
         line(&mut out, &LineOut { source: &key.source, token: &key.token, paths, row })?;
     }
     Ok(())
+}
+
+/// Writes the lines of an index, row by row. Only folders are kept in memory.
+///
+/// # Errors
+/// What the manifest says is inside of the error, where it cannot be read.
+pub fn write_index_of(mut out: impl Write, rows: &Rows, meta: &IndexMeta) -> io::Result<()> {
+    let unreadable = io::Error::other::<StoreError>;
+    let folders = Folders::of(rows).map_err(unreadable)?;
+    let places = rows.len_places().map_err(unreadable)?;
+    line(&mut out, &header(meta, places, rows.source_rows().map_err(unreadable)?))?;
+    let mut written = Ok(());
+    let read = rows.for_each_row(|view| {
+        // Nobody reads on once the disk is full.
+        if written.is_ok() {
+            let (key, row) = (view.key(), view.to_row());
+            let paths = paths(folders.at(view.source(), view.parent()), &row);
+            written = line(
+                &mut out,
+                &LineOut { source: &key.source, token: &key.token, paths, row: &row },
+            );
+        }
+        Ok(())
+    });
+    written.and(read.map_err(unreadable))
+}
+
+fn header(meta: &IndexMeta, places: u64, sources: BTreeMap<SourceName, SourceRow>) -> IndexHeader {
+    IndexHeader {
+        index_version: INDEX_VERSION,
+        written_by: WRITTEN_BY.to_owned(),
+        meta: meta.clone(),
+        places,
+        sources,
+    }
 }
 
 /// Reads the index; `None`: there is none.
@@ -301,14 +330,25 @@ fn line(out: &mut impl Write, row: &impl Serialize) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Where a place's products and its folder stand in the copy; what is parked in the
-/// middle of a swap is not in it.
-fn paths(recorded: &Recorded, key: &PlaceKey, row: &PlaceRow) -> BTreeMap<String, String> {
-    let folder = ProductKey::whole(Slot::Dir);
-    let dir = row.names.contains_key(&Slot::Dir).then(|| recorded.slot(key, Slot::Dir)).flatten();
-    let products = row.products.keys().map(|product| (product, recorded.product(key, product)));
+/// Where a place's products and its folder stand in the copy, whose names are in `folder`;
+/// what is parked in the middle of a swap is not in it.
+fn paths(folder: Option<Loc>, row: &PlaceRow) -> BTreeMap<String, String> {
+    let slot = |slot: Slot| match row.elsewhere.get(&slot) {
+        Some(at) => Some(at.clone()),
+        None => folder.as_ref()?.join(row.names.get(&slot)?),
+    };
+    let dir = ProductKey::whole(Slot::Dir);
+    let own = row.names.contains_key(&Slot::Dir).then(|| slot(Slot::Dir)).flatten();
+    let products = row.products.iter().map(|(key, product)| {
+        let at = slot(key.slot);
+        let at = match &product.part_name {
+            None => at,
+            Some(name) => at.and_then(|at| at.join(name)),
+        };
+        (key, at)
+    });
     products
-        .chain([(&folder, dir)])
+        .chain([(&dir, own)])
         .filter_map(|(product, at)| {
             let path = at?.in_mirror()?.to_string();
             Some((String::from(product.clone()), path))

@@ -2,17 +2,33 @@
 
 use std::path::Path;
 
-use redb::{Database, WriteTransaction};
+use redb::{Database, ReadableTable, WriteTransaction};
 
-use super::StoreError;
 use super::read::{Reader, Still};
-use super::schema::{META, META_VERSION, META_WRITTEN_BY, VERSION, WRITTEN_BY};
+use super::rows::packed_v1;
+use super::schema::{META, META_VERSION, META_WRITTEN_BY, PLACES_V1, VERSION, WRITTEN_BY};
+use super::{CACHE_BYTES, StoreError, fill, tidy};
 
 /// Changes the tables from one version to the next.
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
 
 /// The step at index `n` leads from version `n + 1` to `n + 2`. Version 1 is the first.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[pack_rows];
+
+/// From version 1 to 2: rows of places were JSON, and are packed.
+fn pack_rows(txn: &WriteTransaction) -> Result<(), redb::Error> {
+    {
+        let old = txn.open_table(PLACES_V1)?;
+        let rows = old.iter()?.map(|row| {
+            let (key, row) = row?;
+            let packed = packed_v1(key.value(), row.value()).map_err(redb::Error::Corrupted)?;
+            Ok((key.value().to_owned(), packed))
+        });
+        fill::append(txn, rows)?;
+    }
+    txn.delete_table(PLACES_V1)?;
+    Ok(())
+}
 
 /// Reads the version without writing anything, then brings an older manifest up to
 /// ours; the old one stays beside it as `manifest.v<version>.redb`.
@@ -42,7 +58,10 @@ fn bring_up_by(path: &Path, steps: &[Step], known: u32) -> Result<(), StoreError
     let kept = path.with_file_name(format!("manifest.v{found}.redb"));
     copy_beside(path, &kept).map_err(|error| StoreError::io("copy", &kept, error))?;
     let fault = |error: redb::Error| StoreError::redb("migrate", path, error);
-    let db = Database::open(path).map_err(|error| fault(error.into()))?;
+    let db = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .open(path)
+        .map_err(|error| fault(error.into()))?;
     let mut txn = db.begin_write().map_err(|error| fault(error.into()))?;
     txn.set_two_phase_commit(true);
     txn.set_quick_repair(true);
@@ -57,7 +76,10 @@ fn bring_up_by(path: &Path, steps: &[Step], known: u32) -> Result<(), StoreError
             meta.insert(name, value.as_str()).map_err(|error| fault(error.into()))?;
         }
     }
-    txn.commit().map_err(|error| fault(error.into()))
+    txn.commit().map_err(|error| fault(error.into()))?;
+    drop(db);
+    // Both forms were in it for a moment.
+    tidy::tidy(path).map(drop)
 }
 
 /// Copies through a temporary name, so that a copy that is there is whole.
@@ -96,10 +118,10 @@ mod tests {
         let path = state.path().join(FILE);
         drop(Store::open(state.path(), "m1").unwrap());
 
-        bring_up_by(&path, &[add_table], 2).unwrap();
+        bring_up_by(&path, &[pack_rows, add_table], 3).unwrap();
 
-        assert_eq!(version(&path), 2);
-        assert_eq!(version(&state.path().join("manifest.v1.redb")), 1);
+        assert_eq!(version(&path), 3);
+        assert_eq!(version(&state.path().join("manifest.v2.redb")), 2);
         let db = Database::open(&path).unwrap();
         let txn = db.begin_read().unwrap();
         let later = txn.open_table(redb::TableDefinition::<&str, &str>::new("later")).unwrap();
@@ -116,9 +138,9 @@ mod tests {
         let path = state.path().join(FILE);
         drop(Store::open(state.path(), "m1").unwrap());
 
-        assert!(bring_up_by(&path, &[fail], 2).is_err());
+        assert!(bring_up_by(&path, &[pack_rows, fail], 3).is_err());
 
-        assert_eq!(version(&path), 1);
+        assert_eq!(version(&path), 2);
         assert_eq!(Store::open(state.path(), "m2").unwrap().mirror_id(), "m1");
     }
 
@@ -127,10 +149,10 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let path = state.path().join(FILE);
         drop(Store::open(state.path(), "m1").unwrap());
-        bring_up_by(&path, &[add_table], 2).unwrap();
+        bring_up_by(&path, &[pack_rows, add_table], 3).unwrap();
         let before = std::fs::read(&path).unwrap();
 
-        let newer = |error| matches!(error, Some(StoreError::Newer { found: 2, known: 1, .. }));
+        let newer = |error| matches!(error, Some(StoreError::Newer { found: 3, known: 2, .. }));
         assert!(newer(Store::open(state.path(), "m1").err()));
         assert!(newer(Store::read(state.path()).err()));
 

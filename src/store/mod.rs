@@ -7,12 +7,17 @@
 
 mod changes;
 mod error;
+mod fill;
+mod folders;
 mod index;
 mod lock;
 mod migrate;
+mod packed;
 mod read;
 mod record;
+mod rows;
 mod schema;
+mod tidy;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,9 +35,11 @@ pub use changes::apply_changes;
 pub use error::StoreError;
 pub use index::{
     INDEX_FILE, IndexHeader, IndexMeta, Salvaged, read_index, salvage_index, write_index,
-    write_index_to,
+    write_index_of, write_index_to,
 };
 pub use lock::{RunLock, lock};
+pub use packed::{NameViews, ProductView, ProductViews, RowView};
+pub use rows::Rows;
 
 /// A rename that is about to happen, with what to record once it has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +136,7 @@ pub enum RowChange {
 /// Slots that moved elsewhere are recorded through the row; this only names one.
 pub type SlotOf = (PlaceKey, Slot);
 
-/// redb's cache. Rows are read once into memory, so a large one only costs.
+/// redb's cache. Rows are read once, so a large one only costs.
 const CACHE_BYTES: usize = 32 << 20;
 
 /// The open manifest.
@@ -207,11 +214,7 @@ impl Store {
                 let text = record::account_text(account);
                 txn.open_table(schema::META)?.insert(schema::META_ACCOUNT, text.as_str())?;
             }
-            let mut places = txn.open_table(schema::PLACES)?;
-            for (key, row) in &recorded.places {
-                let row = schema::encode(row);
-                places.insert(schema::key_text(key).as_str(), row.as_slice())?;
-            }
+            fill::places(txn, recorded.places.iter())?;
             let mut sources = txn.open_table(schema::SOURCES)?;
             for (name, row) in &recorded.sources {
                 sources.insert(name.as_str(), schema::encode(row).as_slice())?;
@@ -236,6 +239,10 @@ impl Store {
     /// full walk does not count.
     pub fn changed(&self) -> bool {
         self.changed.load(Ordering::Relaxed)
+    }
+
+    fn note_change(&self) {
+        self.changed.store(true, Ordering::Relaxed);
     }
 
     fn fault(&self, action: &'static str, error: impl Into<redb::Error>) -> StoreError {
@@ -264,7 +271,10 @@ fn make(
         builder.tempfile_in(temp_folder(state)).map_err(|e| StoreError::io("create", path, e))?;
     let fault = |error: redb::Error| StoreError::redb("create", path, error);
     {
-        let db = Database::create(file.path()).map_err(|error| fault(error.into()))?;
+        let db = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create(file.path())
+            .map_err(|error| fault(error.into()))?;
         let mut txn = db.begin_write().map_err(|error| fault(error.into()))?;
         txn.set_two_phase_commit(true);
         txn.set_quick_repair(true);

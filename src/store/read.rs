@@ -6,16 +6,17 @@ use std::path::Path;
 
 use redb::{
     Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, TableError,
+    TableError,
 };
 
-use crate::model::SourceName;
 use crate::model::account::Account;
-use crate::model::recorded::{Recorded, SourceRow};
+use crate::model::recorded::{PlaceRow, Recorded, SourceRow};
+use crate::model::{PlaceKey, SourceName};
 
+use super::packed::RowView;
+use super::rows::Rows;
 use super::schema::{
-    FILE, INTENTS, META, META_ACCOUNT, META_MIRROR, META_VERSION, PLACES, SOURCES, VERSION, decode,
-    parse_key,
+    FILE, INTENTS, META, META_ACCOUNT, META_MIRROR, META_VERSION, VERSION, decode,
 };
 use super::{CACHE_BYTES, Intent, Store, StoreError};
 
@@ -102,16 +103,27 @@ impl Store {
     pub fn read(
         state: &Path,
     ) -> Result<Option<(String, Recorded, Vec<(u64, Intent)>)>, StoreError> {
+        let Some(rows) = Self::read_rows(state)? else { return Ok(None) };
+        Ok(Some((rows.mirror_id().to_owned(), rows.recorded()?, rows.intents()?)))
+    }
+
+    /// The same, row by row.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn read_rows(state: &Path) -> Result<Option<Rows>, StoreError> {
         let path = state.join(FILE);
         if !is_there(&path)? {
             return Ok(None);
         }
         let still = Still::open(&path)?;
-        let reader = Reader { txn: &still.begin(&path)?, path: &path };
-        let (version, mirror_id) = reader.identity()?;
-        // An older one is read as the next `sync` would migrate it; there is none yet.
-        check_version(&path, version)?;
-        Ok(Some((mirror_id, reader.recorded()?, reader.intents()?)))
+        Rows::of(still.begin(&path)?, &path, Some(still)).map(Some)
+    }
+
+    /// The rows as they are now.
+    pub fn rows(&self) -> Result<Rows, StoreError> {
+        let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;
+        Rows::of(txn, &self.path, None)
     }
 
     /// The account that it was made with, where one is recorded.
@@ -120,10 +132,35 @@ impl Store {
         Reader { txn: &txn, path: &self.path }.account()
     }
 
-    /// Every row.
+    /// Every row, in memory.
     pub fn load(&self) -> Result<Recorded, StoreError> {
-        let txn = self.db.begin_read().map_err(|e| self.fault("read", e))?;
-        Reader { txn: &txn, path: &self.path }.recorded()
+        self.rows()?.recorded()
+    }
+
+    /// As [`Rows::len_places`].
+    pub fn len_places(&self) -> Result<u64, StoreError> {
+        self.rows()?.len_places()
+    }
+
+    /// As [`Rows::for_each_row`].
+    pub fn for_each_row(
+        &self,
+        each: impl FnMut(RowView<'_>) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.rows()?.for_each_row(each)
+    }
+
+    /// As [`Rows::rows_of`].
+    pub fn rows_of<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k PlaceKey>,
+    ) -> Result<Vec<(PlaceKey, PlaceRow)>, StoreError> {
+        self.rows()?.rows_of(keys)
+    }
+
+    /// As [`Rows::source_rows`].
+    pub fn source_rows(&self) -> Result<BTreeMap<SourceName, SourceRow>, StoreError> {
+        self.rows()?.source_rows()
     }
 
     /// The open intents with their numbers, oldest first.
@@ -193,28 +230,6 @@ impl Reader<'_> {
         };
         let account = decode(META_ACCOUNT, text.value().as_bytes());
         account.map(Some).map_err(|message| self.damaged(message))
-    }
-
-    pub(super) fn recorded(&self) -> Result<Recorded, StoreError> {
-        let table = self.txn.open_table(PLACES).map_err(|error| self.fault(error))?;
-        let count = table.len().map_err(|error| self.fault(error))?;
-        // Built at once from sorted rows, the map's nodes are full; inserted one by one
-        // they would be half empty, which counts with a million rows.
-        let mut places = Vec::with_capacity(usize::try_from(count).unwrap_or_default());
-        for row in table.iter().map_err(|error| self.fault(error))? {
-            let (key, row) = row.map_err(|error| self.fault(error))?;
-            let text = key.value();
-            let key = parse_key(text).ok_or_else(|| self.damaged(format!("the key {text:?}")))?;
-            places.push((key, decode(text, row.value()).map_err(|m| self.damaged(m))?));
-        }
-        let table = self.txn.open_table(SOURCES).map_err(|error| self.fault(error))?;
-        let mut sources = BTreeMap::new();
-        for row in table.iter().map_err(|error| self.fault(error))? {
-            let (name, row) = row.map_err(|error| self.fault(error))?;
-            let row: SourceRow = decode(name.value(), row.value()).map_err(|m| self.damaged(m))?;
-            sources.insert(SourceName::new(name.value()), row);
-        }
-        Ok(Recorded { places: places.into_iter().collect(), sources })
     }
 
     pub(super) fn intents(&self) -> Result<Vec<(u64, Intent)>, StoreError> {

@@ -9,10 +9,11 @@ use crate::model::recorded::{PlaceRow, SourceRow};
 use crate::model::{PlaceKey, PlaceToken, SourceName};
 
 use super::changes::{self, Rows};
+use super::packed::{self, RowView};
 use super::schema::{
-    INTENTS, META, META_ACCOUNT, PLACES, SOURCES, decode, encode, key_text, parse_key, source_range,
+    INTENTS, META, META_ACCOUNT, PLACES, SOURCES, decode, encode, key_text, source_range, split_key,
 };
-use super::{Intent, RowChange, Store, StoreError};
+use super::{Intent, RowChange, Store, StoreError, rows};
 
 impl Store {
     /// Commits intents, durably, in one transaction; returns their numbers.
@@ -73,7 +74,7 @@ impl Store {
     /// One transaction. It is on the disk when this returns, and a power cut at any
     /// instant leaves it whole or not there at all: two-phase commit, with the
     /// allocator's state saved too, so that the next start needs no repair.
-    fn write<T>(
+    pub(super) fn write<T>(
         &self,
         fill: impl FnOnce(&WriteTransaction) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
@@ -101,12 +102,10 @@ struct TableRows<'a, 'txn> {
 }
 
 impl TableRows<'_, '_> {
-    fn decode<T: serde::de::DeserializeOwned>(
-        &self,
-        what: &str,
-        bytes: &[u8],
-    ) -> Result<T, StoreError> {
-        decode(what, bytes).map_err(|message| StoreError::damaged(&self.store.path, message))
+    fn row(&self, key: &str, bytes: &[u8]) -> Result<PlaceRow, StoreError> {
+        let view = rows::view(key, bytes);
+        view.map(|view| view.to_row())
+            .map_err(|message| StoreError::damaged(&self.store.path, message))
     }
 }
 
@@ -114,7 +113,7 @@ impl Rows for TableRows<'_, '_> {
     type Error = StoreError;
 
     fn put(&mut self, key: &PlaceKey, row: &PlaceRow) -> Result<(), StoreError> {
-        let (key, row) = (key_text(key), encode(row));
+        let (key, row) = (key_text(key), packed::pack(&key.token, row));
         let same = self
             .places
             .get(key.as_str())
@@ -132,24 +131,20 @@ impl Rows for TableRows<'_, '_> {
     fn get(&self, key: &PlaceKey) -> Result<Option<PlaceRow>, StoreError> {
         let key = key_text(key);
         let row = self.places.get(key.as_str()).map_err(|e| self.store.fault("read", e))?;
-        let Some(bytes) = row.map(|row| row.value().to_vec()) else { return Ok(None) };
-        self.decode(&key, &bytes).map(Some)
+        row.map(|row| self.row(&key, row.value())).transpose()
     }
 
     fn take(&mut self, key: &PlaceKey) -> Result<Option<PlaceRow>, StoreError> {
         let key = key_text(key);
         let old = self.places.remove(key.as_str()).map_err(|e| self.store.fault("write", e))?;
-        let Some(bytes) = old.map(|old| old.value().to_vec()) else { return Ok(None) };
+        let Some(old) = old else { return Ok(None) };
         self.changed = true;
-        self.decode(&key, &bytes).map(Some)
+        let store = self.store;
+        let row = rows::view(&key, old.value()).map(|view| view.to_row());
+        row.map(Some).map_err(|message| StoreError::damaged(&store.path, message))
     }
 
     fn parents(&self, source: &SourceName) -> Result<Vec<(PlaceToken, PlaceToken)>, StoreError> {
-        /// The only field that is needed here; the others are not even parsed.
-        #[derive(serde::Deserialize)]
-        struct Parent {
-            parent: Option<PlaceToken>,
-        }
         let (first, end) = source_range(source);
         let mut parents = Vec::new();
         let rows = self
@@ -158,9 +153,12 @@ impl Rows for TableRows<'_, '_> {
             .map_err(|e| self.store.fault("read", e))?;
         for row in rows {
             let (key, bytes) = row.map_err(|e| self.store.fault("read", e))?;
-            let row: Parent = self.decode(key.value(), bytes.value())?;
-            if let (Some(key), Some(parent)) = (parse_key(key.value()), row.parent) {
-                parents.push((key.token, parent));
+            let parent = RowView::parent_in(bytes.value()).map_err(|error| {
+                let message = format!("row {:?}: {error}", key.value());
+                StoreError::damaged(&self.store.path, message)
+            })?;
+            if let (Some((_, token)), Some(parent)) = (split_key(key.value()), parent) {
+                parents.push((token.into(), parent.into()));
             }
         }
         Ok(parents)
@@ -173,10 +171,10 @@ impl Rows for TableRows<'_, '_> {
             .insert(name.as_str(), bytes.as_slice())
             .map_err(|e| self.store.fault("write", e))?
             .map(|old| old.value().to_vec());
-        let old: Option<SourceRow> = match old {
-            Some(old) => Some(self.decode(name.as_str(), &old)?),
-            None => None,
-        };
+        let old: Option<SourceRow> = old
+            .map(|old| decode(name.as_str(), &old))
+            .transpose()
+            .map_err(|message| StoreError::damaged(&self.store.path, message))?;
         // The time of the last full walk alone is no reason to write the index again.
         self.changed |= old.is_none_or(|old| old.root != row.root);
         Ok(())

@@ -1,8 +1,9 @@
 //! The tables of the manifest, and what their keys and values look like.
 //!
 //! `meta` never changes its types, so that any program can tell the version of any
-//! manifest. The rows are JSON: a field added later is a default in old rows, and a
-//! change that needs more gets a new [`VERSION`] and a step in `migrate`.
+//! manifest. Rows of places are packed, see `packed`; all others are JSON: a field added
+//! later is a default in old rows, and a change that needs more gets a new [`VERSION`] and a
+//! step in `migrate`.
 
 use redb::{TableDefinition, WriteTransaction};
 use serde::de::DeserializeOwned;
@@ -14,13 +15,15 @@ use crate::model::{PlaceKey, PlaceToken, SourceName};
 pub(super) const FILE: &str = "manifest.redb";
 
 /// The version this program writes, and the newest it reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Facts about the manifest itself: [`META_VERSION`], [`META_WRITTEN_BY`],
 /// [`META_MIRROR`].
 pub(super) const META: TableDefinition<&str, &str> = TableDefinition::new("meta");
-/// `source\0token` to a place's row.
-pub(super) const PLACES: TableDefinition<&str, &[u8]> = TableDefinition::new("places");
+/// `source\0token` to a place's row, packed.
+pub(super) const PLACES: TableDefinition<&str, &[u8]> = TableDefinition::new("rows");
+/// The same in version 1, as JSON.
+pub(super) const PLACES_V1: TableDefinition<&str, &[u8]> = TableDefinition::new("places");
 /// A source's name to its row.
 pub(super) const SOURCES: TableDefinition<&str, &[u8]> = TableDefinition::new("sources");
 /// A number to an open intent.
@@ -45,10 +48,14 @@ pub(super) fn key_text(key: &PlaceKey) -> String {
     format!("{}\0{}", key.source, key.token)
 }
 
-/// And back.
+/// And back: source and token.
+pub(super) fn split_key(text: &str) -> Option<(&str, &str)> {
+    text.split_once('\0').filter(|(source, _)| is_source(source))
+}
+
+/// The same, owned.
 pub(super) fn parse_key(text: &str) -> Option<PlaceKey> {
-    let (source, token) = text.split_once('\0')?;
-    is_source(source).then_some(())?;
+    let (source, token) = split_key(text)?;
     Some(PlaceKey::new(&SourceName::new(source), &PlaceToken::new(token)))
 }
 

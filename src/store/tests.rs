@@ -1,6 +1,7 @@
 //! Stories of the manifest.
 
 mod hostile;
+mod large;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -278,8 +279,9 @@ fn a_symlink_is_no_manifest() {
     assert_eq!(std::fs::read(&file).unwrap(), before);
 }
 
-/// Made by [`make_the_fixture`] and kept for ever.
+/// Made by [`make_the_fixture`] of its time and kept for ever.
 const V1: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/manifest/v1.redb");
+const V2: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/manifest/v2.redb");
 
 fn fixture_intent() -> Intent {
     let from = Loc::Mirror(RelPath::new("drive/F").unwrap());
@@ -289,14 +291,26 @@ fn fixture_intent() -> Intent {
 }
 
 #[test]
-fn the_first_version_still_opens() {
-    let state = tempfile::tempdir().unwrap();
-    std::fs::copy(V1, state.path().join(schema::FILE)).unwrap();
-    let (id, recorded, intents) = Store::read(state.path()).unwrap().unwrap();
-    assert_eq!(id, "5f0c9a52");
-    assert_eq!(recorded, in_memory(&some_tree()));
-    assert_eq!(intents, [(1, fixture_intent())]);
-    assert_eq!(Store::open(state.path(), "x").unwrap().load().unwrap(), recorded);
+fn every_version_still_opens() {
+    for fixture in [V1, V2] {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::copy(fixture, state.path().join(schema::FILE)).unwrap();
+        let before = bytes_of(state.path());
+        let (id, recorded, intents) = Store::read(state.path()).unwrap().unwrap();
+        assert_eq!(id, "5f0c9a52");
+        assert_eq!(recorded, in_memory(&some_tree()));
+        assert_eq!(intents, [(1, fixture_intent())]);
+        assert_eq!(bytes_of(state.path()), before, "reading wrote nothing");
+
+        let store = Store::open(state.path(), "x").unwrap();
+        assert_eq!(store.load().unwrap(), recorded);
+        assert_eq!(store.intents().unwrap(), intents);
+        let kept = state.path().join("manifest.v1.redb");
+        match fixture {
+            V1 => assert_eq!(std::fs::read(kept).unwrap(), before.into_values().next().unwrap()),
+            _ => assert!(!kept.exists(), "nothing to migrate"),
+        }
+    }
 }
 
 #[test]
@@ -307,7 +321,7 @@ fn make_the_fixture() {
     store.record(&some_tree(), &[]).unwrap();
     store.intend(&[fixture_intent()]).unwrap();
     drop(store);
-    std::fs::copy(state.path().join(schema::FILE), V1).unwrap();
+    std::fs::copy(state.path().join(schema::FILE), V2).unwrap();
 }
 
 #[test]
@@ -422,50 +436,114 @@ proptest! {
         for changes in changes.chunks(batch) {
             store.record(changes, &[]).unwrap();
         }
-        prop_assert_eq!(store.load().unwrap(), in_memory(&changes));
+        let recorded = in_memory(&changes);
+        prop_assert_eq!(index_from_rows(&store), index_from_memory(&recorded));
+        prop_assert_eq!(store.load().unwrap(), recorded);
     }
 }
 
-#[cfg(target_os = "linux")]
 #[test]
-#[ignore = "takes a while: cargo test --lib store::tests::what_a_large -- --ignored --nocapture"]
-#[expect(clippy::print_stderr, reason = "a measurement")]
-fn what_a_large_manifest_costs() {
-    const ROWS: usize = 200_000;
-    let resident = || {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-    };
+fn rows_are_read_one_by_one_as_they_are_all_at_once() {
     let state = tempfile::tempdir().unwrap();
-    {
-        let store = Store::open(state.path(), "m1").unwrap();
-        let start = Instant::now();
-        for first in (0..ROWS).step_by(256) {
-            let batch: Vec<_> = (first..ROWS.min(first + 256))
-                .map(|n| put("drive", &format!("doxcn{n:020}"), (n > 0).then_some("doxcn0"), false))
-                .collect();
-            store.record(&batch, &[]).unwrap();
-        }
-        eprintln!("a batch of 256: {:?}", start.elapsed() * 256 / u32::try_from(ROWS).unwrap());
+    let store = Store::open(state.path(), "m1").unwrap();
+    store.record(&some_tree(), &[]).unwrap();
+    let whole = in_memory(&some_tree());
+
+    let rows = store.rows().unwrap();
+    // The moment stays, whatever is written.
+    store.record(&[RowChange::Drop { key: key("drive", "doc") }], &[]).unwrap();
+    let mut seen = Vec::new();
+    rows.for_each_row(|row| {
+        seen.push((row.key(), row.to_row()));
+        Ok(())
+    })
+    .unwrap();
+    assert!(seen.iter().map(|(key, row)| (key, row)).eq(&whole.places), "sorted, and all");
+    assert_eq!(rows.len_places().unwrap(), 4);
+    assert_eq!(store.len_places().unwrap(), 3);
+    assert_eq!(rows.source_rows().unwrap(), whole.sources);
+    let asked = [key("drive", "other"), key("drive", "none"), key("drive", "F")];
+    let found = rows.rows_of(&asked).unwrap();
+    let want = [&asked[0], &asked[2]].map(|key| (key.clone(), whole.places[key].clone()));
+    assert_eq!(found, want);
+
+    let stop = || StoreError::damaged(state.path(), "enough");
+    let mut calls = 0;
+    let stopped = rows.for_each_row(|_| {
+        calls += 1;
+        Err(stop())
+    });
+    assert_eq!((stopped.unwrap_err().to_string(), calls), (stop().to_string(), 1));
+}
+
+#[test]
+fn many_rows_are_put_in_whatever_order() {
+    let state = tempfile::tempdir().unwrap();
+    let store = Store::open(state.path(), "m1").unwrap();
+    let rows = |tokens: std::ops::Range<u32>, parent: &str| -> Vec<(PlaceKey, PlaceRow)> {
+        let one = |n| (key("drive", &format!("{n:05}")), row(Some(parent), "T", false));
+        tokens.map(one).collect()
+    };
+    let mut want = Recorded::default();
+    let backwards: Vec<_> = rows(0..300, "C").into_iter().rev().collect();
+    for batch in [rows(100..10_000, "A"), rows(9_990..20_000, "B"), backwards, Vec::new()] {
+        want.places.extend(batch.clone());
+        store.put_all(batch).unwrap();
     }
-    let size = std::fs::metadata(state.path().join(schema::FILE)).unwrap().len() >> 20;
-    let before = resident();
-    let start = Instant::now();
-    let (_, recorded, _) = Store::read(state.path()).unwrap().unwrap();
-    eprintln!(
-        "{ROWS} rows, {size} MiB: read in {:?}, {} MiB",
-        start.elapsed(),
-        resident() - before
-    );
-    let meta =
-        IndexMeta { mirror_id: String::new(), run_id: String::new(), as_of_secs: 0, account: None };
-    let start = Instant::now();
-    write_index(state.path(), &recorded, &meta).unwrap();
-    eprintln!("index written in {:?}", start.elapsed());
-    let start = Instant::now();
-    read_index(state.path()).unwrap().unwrap();
-    eprintln!("index read in {:?}", start.elapsed());
+    assert_eq!(store.load().unwrap(), want);
+    assert!(store.changed());
+}
+
+fn index_meta() -> IndexMeta {
+    let (mirror_id, run_id) = ("m1".to_owned(), "r".to_owned());
+    IndexMeta { mirror_id, run_id, as_of_secs: 5, account: None }
+}
+
+fn index_from_rows(store: &Store) -> String {
+    let mut text = Vec::new();
+    write_index_of(&mut text, &store.rows().unwrap(), &index_meta()).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+fn index_from_memory(recorded: &Recorded) -> String {
+    let mut text = Vec::new();
+    write_index_to(&mut text, recorded, &index_meta()).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+/// Also of what stands elsewhere, is parked, or has lost its folder.
+#[test]
+fn the_index_is_the_same_whether_rows_are_in_memory_or_not() {
+    let state = tempfile::tempdir().unwrap();
+    let store = Store::open(state.path(), "m1").unwrap();
+    let at = |path: &str| Loc::Mirror(RelPath::new(path).unwrap());
+    let parked = Loc::Parked(RelPath::new("1").unwrap());
+    let moved = |token: &str, parent: &str, slot: Slot, at: Loc| {
+        let mut row = row(Some(parent), token, slot == Slot::Dir);
+        row.elsewhere.insert(slot, at);
+        RowChange::Put { key: key("drive", token), place: Box::new(row) }
+    };
+    let docx = Slot::Product(Format::Docx);
+    let changes = [
+        moved("H", "F", Slot::Dir, at("drive/old H")),
+        put("drive", "in H", Some("H"), false),
+        moved("P", "G", Slot::Dir, parked.clone()),
+        put("drive", "in P", Some("P"), false),
+        moved("Q", "P", docx, at("drive/Q.docx")),
+        moved("R", "G", docx, parked),
+        put("drive", "lost", Some("nowhere"), false),
+        put("drive", "under a file", Some("doc"), false),
+        put("drive", "C1", Some("C2"), true),
+        put("drive", "C2", Some("C1"), true),
+        put("team", "there", Some("F"), false),
+        product(key("drive", "doc"), "picture.png"),
+    ];
+    let changes = [some_tree(), changes.to_vec()].concat();
+    store.record(&changes, &[]).unwrap();
+    let text = index_from_rows(&store);
+    assert_eq!(text, index_from_memory(&in_memory(&changes)));
+    assert!(text.contains("drive/old H/in H.docx") && text.contains("drive/Q.docx"));
+    assert!(!text.contains("\"drive/P\"") && !text.contains("/lost.docx"));
 }
 
 #[test]

@@ -220,35 +220,87 @@ fn parents_in_a_circle_are_not_salvaged() {
     assert_eq!(recorded.slot(&key("drive", "F"), Slot::Dir), None);
 }
 
+/// Opens the tables of a manifest as somebody else might.
+fn write_raw(state: &Path, fill: impl FnOnce(&WriteTransaction)) {
+    let db = Database::open(state.join(schema::FILE)).unwrap();
+    let txn = db.begin_write().unwrap();
+    fill(&txn);
+    txn.commit().unwrap();
+}
+
+/// The places whose rows make a manifest damaged wherever they are found.
+const NO_SOURCES: [&str; 3] = ["..\0T", ".feishu-mirror\0T", "a/b\0T"];
+
+fn is_damaged(error: Option<StoreError>, at: &str) {
+    let error = error.expect("such a row is not read");
+    assert!(matches!(error, StoreError::Damaged { .. }), "{at:?}: {error}");
+    let named = format!("{at:?}");
+    assert!(error.to_string().contains(&named), "{named} is not named: {error}");
+}
+
 /// A manifest whose rows somebody else wrote is damaged, and says which row.
 #[test]
 fn rows_that_lead_elsewhere_make_a_manifest_damaged() {
+    let sound = row(None, "T", false);
+    let packed = |row: &PlaceRow| packed::pack(&"T".into(), row);
+    let named = |name: &str| {
+        let slot = Slot::Product(Format::Docx);
+        packed(&PlaceRow { names: BTreeMap::from([(slot, name.to_owned())]), ..sound.clone() })
+    };
+    let elsewhere = || {
+        let at = Loc::Mirror(RelPath::new("xy/T.docx").unwrap());
+        let row = PlaceRow { elsewhere: BTreeMap::from([(Slot::Dir, at)]), ..sound.clone() };
+        let text = packed(&row);
+        let at = text.windows(2).position(|two| two == b"xy").unwrap();
+        [&text[..at], b"..", &text[at + 2..]].concat()
+    };
+    let cases = [
+        ("drive\0T", named("../../T.docx")),
+        ("drive\0T", named("a/T.docx")),
+        ("drive\0T", elsewhere()),
+        ("drive\0T", b"\xff\xfe".to_vec()),
+        ("drive\0T", Vec::new()),
+    ];
+    let keys = NO_SOURCES.map(|key| (key, packed(&sound)));
+    for (at, bytes) in cases.into_iter().chain(keys) {
+        let state = tempfile::tempdir().unwrap();
+        drop(Store::open(state.path(), "m1").unwrap());
+        write_raw(state.path(), |txn| {
+            txn.open_table(schema::PLACES).unwrap().insert(at, bytes.as_slice()).unwrap();
+        });
+        is_damaged(Store::read(state.path()).err(), at);
+        let store = Store::open(state.path(), "m1").unwrap();
+        is_damaged(store.for_each_row(|_| Ok(())).err(), at);
+        if let Some(key) = schema::parse_key(at) {
+            is_damaged(store.rows_of([&key]).err(), at);
+        }
+    }
+}
+
+/// The same in the form of version 1: read or migrated, and left as it was.
+#[test]
+fn rows_of_the_first_version_that_lead_elsewhere_are_not_migrated() {
     let sound = serde_json::to_value(row(None, "T", false)).unwrap();
     let with = |field: &str, value: Value| {
         let mut row = sound.clone();
         row[field] = value;
         row.to_string().into_bytes()
     };
-    let cases: [(&str, Vec<u8>); 7] = [
+    let cases = [
         ("drive\0T", with("names", json!({"docx": "../../T.docx"}))),
         ("drive\0T", with("names", json!({"docx": "a/T.docx"}))),
         ("drive\0T", with("elsewhere", json!({"docx": {"mirror": "../T.docx"}}))),
         ("drive\0T", b"\xff\xfe".to_vec()),
-        ("..\0T", with("title", json!("T"))),
-        (".feishu-mirror\0T", with("title", json!("T"))),
-        ("a/b\0T", with("title", json!("T"))),
     ];
-    for (at, bytes) in cases {
+    let keys = NO_SOURCES.map(|key| (key, with("title", json!("T"))));
+    for (at, bytes) in cases.into_iter().chain(keys) {
         let state = tempfile::tempdir().unwrap();
-        drop(Store::open(state.path(), "m1").unwrap());
-        let db = Database::open(state.path().join(schema::FILE)).unwrap();
-        let txn = db.begin_write().unwrap();
-        txn.open_table(schema::PLACES).unwrap().insert(at, bytes.as_slice()).unwrap();
-        txn.commit().unwrap();
-        drop(db);
-        let error = Store::read(state.path()).unwrap_err();
-        assert!(matches!(error, StoreError::Damaged { .. }), "{at:?}: {error}");
-        let named = format!("{at:?}");
-        assert!(error.to_string().contains(&named), "{named} is not named: {error}");
+        std::fs::copy(V1, state.path().join(schema::FILE)).unwrap();
+        write_raw(state.path(), |txn| {
+            txn.open_table(schema::PLACES_V1).unwrap().insert(at, bytes.as_slice()).unwrap();
+        });
+        is_damaged(Store::read(state.path()).err(), at);
+        is_damaged(Store::open(state.path(), "m1").err(), at);
+        is_damaged(Store::read(state.path()).err(), at);
     }
 }
