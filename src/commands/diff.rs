@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::exit::{self, Problem};
 use super::observe::{Outlook, Prepared, changes};
+use super::survey::Known;
 use super::{Session, home};
 use crate::apply;
 use crate::cli::RunFlags;
 use crate::model::change::Event;
 use crate::progress::Progress;
-use crate::store::apply_changes;
 use crate::ui::reporter::{Reporter, change_line};
 use crate::ui::summary::Summary;
 
@@ -17,15 +17,18 @@ use crate::ui::summary::Summary;
 pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result<u8, Problem> {
     let run = Arc::new(Prepared::new(session, flags).await?);
     let seen = home::glimpse(session, &run.config, flags.init)?;
-    let mut recorded = seen.recorded;
     // What a crash left open is settled here in memory, as `sync` would on disk.
-    apply_changes(&mut recorded, &apply::settle(&seen.disk, &seen.intents)?);
+    let settled = apply::settle(&seen.disk, &seen.intents)?;
+    let known = match seen.rows {
+        Some(rows) if settled.is_empty() => Known::Rows(rows),
+        rows => Known::Whole(home::settled(rows.as_ref(), &settled)?),
+    };
     let disk = Arc::new(seen.disk);
     let reporter = Arc::new(Reporter::new(&session.ui, &session.clock));
     let mut summary = Summary::new("diff", &run.run_id());
 
     let done = async {
-        let observed = run.observe(session, recorded, &disk, &reporter).await?;
+        let observed = run.observe(session, known, &disk, &reporter).await?;
         let plan = observed.plan(&run);
         let outlook = Outlook::of(&plan, &observed, &run);
         reporter.end_bars();

@@ -18,7 +18,7 @@ use crate::auth::files;
 use crate::config::{self, Config};
 use crate::disk::Disk;
 use crate::model::recorded::Recorded;
-use crate::store::{self, Intent, RunLock, Store, StoreError};
+use crate::store::{self, Intent, RowChange, Rows, RunLock, Store, StoreError, apply_changes};
 
 /// The manifest's file in the state folder.
 pub const MANIFEST: &str = "manifest.redb";
@@ -259,8 +259,8 @@ pub fn see(session: &Session, config: &Config) -> Result<Option<Seen>, Problem> 
 pub struct Glimpse {
     /// Its files; empty where there is none yet.
     pub disk: Disk,
-    /// Its manifest, as if every open intent were settled by `settle`.
-    pub recorded: Recorded,
+    /// Its manifest, if there is one.
+    pub rows: Option<Rows>,
     /// Renames that a crash left open.
     pub intents: Vec<(u64, Intent)>,
     /// Keeps writers out where there is a lock to hold.
@@ -272,23 +272,29 @@ pub fn glimpse(session: &Session, config: &Config, init: bool) -> Result<Glimpse
     let lock = share(config)?;
     let remembered = Memory::of(session).recall(&config.path)?;
     let disk = Disk::open(&config.path, &config.state, false, &session.faults)?;
-    let (read, manifest_damaged) = match Store::read(&config.state) {
-        Err(StoreError::Damaged { .. }) if init => (None, true),
-        other => (other?, false),
-    };
+    // One that cannot be read to its end is of use to nobody who begins anew.
+    let manifest_damaged =
+        init && matches!(Store::read(&config.state), Err(StoreError::Damaged { .. }));
+    let rows = if manifest_damaged { None } else { Store::read_rows(&config.state)? };
+    let count = rows.as_ref().map(Rows::len_places).transpose()?;
     let story = Story {
         marker: marker(&disk)?,
-        manifest: read.as_ref().map(|(id, ..)| id.clone()),
-        manifest_empty: read.as_ref().is_some_and(|(_, recorded, _)| recorded.places.is_empty()),
+        manifest: rows.as_ref().map(|rows| rows.mirror_id().to_owned()),
+        manifest_empty: count == Some(0),
         manifest_damaged,
         remembered,
     };
     let verdict = story.verdict(&config.path, init)?;
-    let (recorded, intents) = match read {
-        Some((_, recorded, intents)) if !verdict.set_aside => (recorded, intents),
-        _ => Default::default(),
-    };
-    Ok(Glimpse { disk, recorded, intents, lock })
+    let rows = rows.filter(|_| !verdict.set_aside);
+    let intents = rows.as_ref().map(Rows::intents).transpose()?.unwrap_or_default();
+    Ok(Glimpse { disk, rows, intents, lock })
+}
+
+/// The whole manifest, as it is once these renames are settled.
+pub fn settled(rows: Option<&Rows>, changes: &[RowChange]) -> Result<Recorded, Problem> {
+    let mut recorded = rows.map(Rows::recorded).transpose()?.unwrap_or_default();
+    apply_changes(&mut recorded, changes);
+    Ok(recorded)
 }
 
 /// A reader's hold on the run lock, until it is dropped.
@@ -331,13 +337,12 @@ fn look(
     if init && matches!(Store::read(&config.state), Err(StoreError::Damaged { .. })) {
         return Ok(Story { marker, manifest_damaged: true, remembered, ..Story::default() });
     }
-    // Reading the whole manifest twice is dear where it is large: only where it is in
-    // doubt. Its id is read always.
+    // More than its id only where it is in doubt.
     let id = if there { Store::identity(&config.state)? } else { None };
     let doubt = there && (marker.is_none() || remembered != marker || id != marker);
     let (manifest, manifest_empty) = if doubt {
-        match Store::read(&config.state)? {
-            Some((id, recorded, _)) => (Some(id), recorded.places.is_empty()),
+        match Store::read_rows(&config.state)? {
+            Some(rows) => (Some(rows.mirror_id().to_owned()), rows.len_places()? == 0),
             None => (None, false),
         }
     } else {

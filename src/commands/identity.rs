@@ -6,6 +6,8 @@
 //! changes it silently: a difference ends the run before it writes, and only
 //! `--accept-identity-change` says that it is meant.
 
+use std::collections::BTreeMap;
+
 use secrecy::ExposeSecret;
 
 use super::Session;
@@ -14,8 +16,9 @@ use super::exit::{LOGIN, Problem};
 use crate::cli::RunFlags;
 use crate::config::{Config, Identity};
 use crate::feishu::{Client, Credentials};
+use crate::model::SourceName;
 use crate::model::account::{Account as Recorded, AccountUser};
-use crate::model::recorded;
+use crate::model::recorded::SourceRow;
 use crate::model::source::{Source, SourceKind, WikiScope};
 use crate::model::tree::RemoteTree;
 use crate::store::{Store, StoreError};
@@ -148,13 +151,13 @@ impl Identified {
     pub fn compare_roots(
         &self,
         tree: &RemoteTree,
-        recorded: &recorded::Recorded,
+        recorded: &BTreeMap<SourceName, SourceRow>,
     ) -> Result<(), Problem> {
         if self.accepted {
             return Ok(());
         }
         let moved = tree.sources.iter().find(|(name, source)| {
-            recorded.sources.get(*name).is_some_and(|before| {
+            recorded.get(*name).is_some_and(|before| {
                 before.entry.as_deref() == Some(source.entry.as_str())
                     && !before.root.is_empty()
                     && !source.root.is_empty()
@@ -167,7 +170,7 @@ impl Identified {
              in the config is the same",
             name.as_str(),
             source.root,
-            recorded.sources[name].root
+            recorded[name].root
         ))
         .hint(format!(
             "is it another user or tenant? If that is meant, run sync with {ACCEPT} added; \
@@ -337,7 +340,6 @@ mod tests {
     use super::*;
     use crate::feishu::Settings;
     use crate::model::SourceName;
-    use crate::model::recorded::SourceRow;
     use crate::model::tree::RemoteSource;
 
     /// `open app user tenant`, `-` where it is not known.
@@ -394,7 +396,7 @@ mod tests {
                 root: root.to_owned(),
                 full_walk_secs: None,
             };
-            let mut recorded = recorded::Recorded::default();
+            let mut recorded = crate::model::recorded::Recorded::default();
             recorded.sources.insert(name.clone(), row);
             let source = RemoteSource {
                 entry: entry_now.to_owned(),
@@ -409,7 +411,7 @@ mod tests {
                     account: account("feishu cli_1 - -"),
                     accepted,
                 };
-                let compared = who.compare_roots(&tree, &recorded);
+                let compared = who.compare_roots(&tree, &recorded.sources);
                 assert_eq!(compared.is_ok(), goes_on || accepted, "{entry:?} {root} {root_now}");
                 if let Err(problem) = compared {
                     assert!(problem.hint.unwrap().contains(ACCEPT));

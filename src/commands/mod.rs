@@ -25,7 +25,7 @@ mod profile_create;
 mod prune;
 mod rebuild;
 mod status;
-mod survey;
+pub mod survey;
 mod sync;
 mod upkeep;
 mod verify;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Session;
 use super::exit::{self, Problem};
 use super::identity::{self, Identified};
-use super::survey::Survey;
+use super::survey::{Known, Survey};
 use super::upkeep;
 use crate::cli::RunFlags;
 use crate::config::Config;
@@ -92,12 +92,12 @@ impl Prepared {
     pub async fn observe(
         self: &Arc<Self>,
         session: &Session,
-        recorded: Recorded,
+        known: Known,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
     ) -> Result<Observed, Problem> {
         let stop = self.walk_ends_at(session);
-        let survey = self.survey(session, recorded, disk, reporter, &stop).await?;
+        let survey = self.survey(session, known, disk, reporter, &stop).await?;
         let now_secs = session.clock.now_secs();
         let mut observed = Observed { survey, answers: Answers::default(), now_secs };
         let mut asked = plan::Questions::default();

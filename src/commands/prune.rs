@@ -14,7 +14,6 @@ use crate::model::recorded::{PlaceState, Recorded};
 use crate::plan::{self, Plan};
 use crate::progress::Progress;
 use crate::rules::Rules;
-use crate::store::apply_changes;
 use crate::ui::reporter::{Reporter, change_line};
 use crate::ui::summary::Summary;
 use crate::ui::text::{counted, escaped_lines};
@@ -111,8 +110,8 @@ fn foretell(
     summary: &mut Summary,
 ) -> Result<u8, Problem> {
     let seen = home::glimpse(session, config, false)?;
-    let mut recorded = seen.recorded;
-    apply_changes(&mut recorded, &apply::settle(&seen.disk, &seen.intents)?);
+    let settled = apply::settle(&seen.disk, &seen.intents)?;
+    let recorded = home::settled(seen.rows.as_ref(), &settled)?;
     let plan = plan::prune_known(&recorded, rules);
     say_kept(&session.ui, &recorded, &plan, rules);
     let mut tally = Tally::default();

@@ -1,7 +1,8 @@
 //! Walks the sources and looks at the disk, and keeps of both, and of the manifest, only
 //! what the plan needs: see [`crate::plan::roster`].
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -11,20 +12,24 @@ use super::exit::Problem;
 use super::observe::{Prepared, blocking, not_interrupted};
 use crate::crawl;
 use crate::disk::Disk;
-use crate::model::SourceName;
 use crate::model::local::LocalState;
-use crate::model::recorded::Recorded;
+use crate::model::recorded::{PlaceRow, Recorded, Slot, SourceRow};
+use crate::model::source::Source;
 use crate::model::tree::{Node, RemoteTree, Sifted};
-use crate::plan::{
-    self,
-    roster::{self, Roster},
-};
+use crate::model::{Channel, PlaceKey, SourceName};
+use crate::plan;
+use crate::plan::roster::{self, Closed, Enrolment, KnownFile, Roster};
+use crate::rules::Rules;
+use crate::store::{RowView, Rows, StoreError};
 use crate::ui::reporter::Reporter;
 
 /// What a plan is made of.
 pub struct Survey {
+    /// What the sources list.
     pub tree: RemoteTree,
+    /// What is remembered.
     pub recorded: Recorded,
+    /// What is on disk.
     pub local: LocalState,
     /// True where the manifest has more rows than `recorded`.
     pub left_out: bool,
@@ -41,13 +46,14 @@ impl Prepared {
     pub(super) async fn survey(
         &self,
         session: &Session,
-        recorded: Recorded,
+        known: Known,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
         stop: &CancellationToken,
     ) -> Result<Survey, Problem> {
         let check = checks_plans(session);
-        let roster = self.roster(&recorded);
+        let sources = known.sources()?;
+        let roster = roster_of(&known, &self.sources, &self.rules)?;
         let force = self.options.force.as_ref();
         let sift = |source: &SourceName, path: &str, node: &Node| {
             let Some(roster) = &roster else { return Sifted::Keep };
@@ -68,8 +74,9 @@ impl Prepared {
         )
         .await?;
         not_interrupted(session)?;
-        self.who.compare_roots(&tree, &recorded)?;
+        self.who.compare_roots(&tree, &sources)?;
         let Some(mut roster) = roster else {
+            let recorded = known.recorded()?;
             let scanner = disk.clone();
             let local = blocking(move || scanner.scan()).await?;
             let local = hash_doubtful(disk, &recorded, local).await?;
@@ -86,8 +93,9 @@ impl Prepared {
         let whole = if check {
             let scanner = disk.clone();
             let local = blocking(move || scanner.scan()).await?;
+            let recorded = known.recorded()?;
             let local = hash_doubtful(disk, &recorded, local).await?;
-            let whole = (tree.clone(), recorded.clone(), local);
+            let whole = (tree.clone(), recorded, local);
             for (name, source) in &mut tree.sources {
                 source.nodes.retain(|token, _| !roster.is_quiet(name, token));
             }
@@ -102,8 +110,8 @@ impl Prepared {
         })
         .await?;
         let closed = roster.close(&mut tree);
-        let rows = recorded.places.len();
-        let recorded = roster::select(&recorded, &closed);
+        let rows = known.len()?;
+        let recorded = Recorded { places: known.select(&closed)?, sources };
         roster.bring_back(&closed, &recorded, &mut tree, &mut local);
         let local = hash_doubtful(disk, &recorded, local).await?;
         Ok(Survey {
@@ -115,20 +123,117 @@ impl Prepared {
             whole,
         })
     }
+}
 
-    /// `None` where the plan needs all rows anyway.
-    fn roster(&self, recorded: &Recorded) -> Option<Roster> {
-        if roster::wants_pages(&self.rules) {
-            return None;
-        }
-        let listed: BTreeSet<SourceName> =
-            self.sources.iter().map(|source| source.name.clone()).collect();
-        let mut enrolment = Roster::of(recorded.places.len(), &self.rules, &listed);
-        for (key, row) in &recorded.places {
-            enrolment.add(key, row);
-        }
-        enrolment.finish()
+/// A roster of what is recorded, to compare these sources with. `None` where the plan needs
+/// all rows anyway.
+pub fn roster_of(
+    known: &Known,
+    sources: &[Source],
+    rules: &Rules,
+) -> Result<Option<Roster>, StoreError> {
+    if roster::wants_pages(rules) {
+        return Ok(None);
     }
+    let listed: BTreeSet<SourceName> = sources.iter().map(|source| source.name.clone()).collect();
+    let mut enrolment = Roster::of(known.len()?, rules, &listed);
+    match known {
+        Known::Whole(recorded) => {
+            recorded.places.iter().for_each(|(key, row)| enrolment.add(key, row));
+        }
+        Known::Rows(rows) => rows.for_each_row(|row| {
+            enrol(&mut enrolment, &row);
+            Ok(())
+        })?,
+    }
+    Ok(enrolment.finish())
+}
+
+/// What is recorded, as far as it has been read.
+pub enum Known {
+    /// Nothing but its place in the store.
+    Rows(Rows),
+    /// All of it.
+    Whole(Recorded),
+}
+
+impl Known {
+    /// How many places have a row.
+    pub fn len(&self) -> Result<usize, StoreError> {
+        Ok(match self {
+            Self::Rows(rows) => usize::try_from(rows.len_places()?).unwrap_or(usize::MAX),
+            Self::Whole(recorded) => recorded.places.len(),
+        })
+    }
+
+    fn sources(&self) -> Result<BTreeMap<SourceName, SourceRow>, StoreError> {
+        Ok(match self {
+            Self::Rows(rows) => rows.source_rows()?,
+            Self::Whole(recorded) => recorded.sources.clone(),
+        })
+    }
+
+    fn recorded(&self) -> Result<Recorded, StoreError> {
+        Ok(match self {
+            Self::Rows(rows) => rows.recorded()?,
+            Self::Whole(recorded) => recorded.clone(),
+        })
+    }
+
+    fn select(&self, closed: &Closed) -> Result<BTreeMap<PlaceKey, PlaceRow>, StoreError> {
+        let mut places = Vec::new();
+        if closed.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        match self {
+            Self::Rows(rows) => rows.for_each_row(|row| {
+                if closed.wants(row.source(), row.token()) {
+                    places.push((row.key(), row.to_row()));
+                }
+                Ok(())
+            })?,
+            Self::Whole(recorded) => places.extend(
+                recorded
+                    .places
+                    .iter()
+                    .filter(|(key, _)| closed.wants(key.source.as_str(), key.token.as_str()))
+                    .map(|(key, row)| (key.clone(), row.clone())),
+            ),
+        }
+        Ok(places.into_iter().collect())
+    }
+}
+
+/// Takes a row in as it is read, without making it whole where it need not be.
+fn enrol(enrolment: &mut Enrolment, row: &RowView<'_>) {
+    if !row.is_plain() || row.products().any(|product| product.part.is_some()) {
+        return enrolment.add(&row.key(), &row.to_row());
+    }
+    let (ty, url, stem) = (row.obj_type(), row.url(), row.stem());
+    let known = roster::Known {
+        source: row.source(),
+        token: row.token(),
+        ty: &ty,
+        object: row.obj_token(),
+        title: row.title(),
+        parent: row.parent(),
+        created_secs: row.created_secs(),
+        order: row.order(),
+        url: url.as_deref(),
+        edited: row.edited(),
+        stem: &stem,
+    };
+    let names: Vec<(Slot, Cow<'_, str>)> = row.names().collect();
+    let files: Vec<KnownFile> = row
+        .products()
+        .map(|product| {
+            let file = (product.size, product.mtime_secs);
+            let metas = product.time(Channel::Metas);
+            KnownFile::new(product.slot, file, known.edited, metas, |now| product.compare(now))
+        })
+        .collect();
+    let names = || names.iter().map(|(slot, name)| (*slot, &**name));
+    enrolment.add_plain(&known, names, &files);
 }
 
 /// Stories make each plan from everything, too, and compare.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::exit::{self, Problem};
 use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
-use super::survey::Survey;
+use super::survey::{Known, Survey};
 use super::{Session, home, upkeep};
 use crate::apply::{self, Settings, Tools};
 use crate::cli::RunFlags;
@@ -82,10 +82,10 @@ impl Run<'_> {
         let account = prepared.who.confirm(before.as_ref())?;
         upkeep::settle(&self.disk, &self.store)?;
         self.reporter.log_to(self.disk.run_log(&self.id)?);
-        let recorded = self.store.load()?;
-        let had_places = !recorded.places.is_empty();
+        let known = Known::Rows(self.store.rows()?);
+        let had_places = known.len()? > 0;
 
-        let observed = prepared.observe(self.session, recorded, &self.disk, &self.reporter).await?;
+        let observed = prepared.observe(self.session, known, &self.disk, &self.reporter).await?;
         summary.full = observed.is_full();
         // Only now it is certain that this identity sees what the mirror holds.
         if let Some(account) = &account {

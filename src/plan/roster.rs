@@ -14,14 +14,16 @@
 //! In order: [`Roster::of`] the rows, [`Roster::sift`] what is listed, [`Roster::scanned`]
 //! what is on disk, [`Roster::close`].
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::content::MTIME_TOLERANCE_SECS;
 use super::view;
 use crate::model::local::{LocalEntry, LocalState};
-use crate::model::recorded::{Loc, Moved, PlaceRow, PlaceState, ProductKey, Recorded, Slot};
+use crate::model::recorded::{
+    Loc, Moved, PlaceRow, PlaceState, ProductKey, ProductRow, Recorded, Slot,
+};
 use crate::model::tree::{Listing, Node, RemoteTree, Sifted};
 use crate::model::{Channel, Edited, Format, ObjType, PlaceKey, PlaceToken, SourceName};
 use crate::rules::Rules;
@@ -193,6 +195,65 @@ pub fn wants_pages(rules: &Rules) -> bool {
     let md = |formats: &Vec<Format>| formats.contains(&Format::Md);
     rules.formats.values().any(md)
         || rules.export_rules.iter().any(|rule| rule.formats.values().any(md))
+}
+
+/// What the roster takes of a row.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "as in the row")]
+pub struct Known<'a> {
+    pub source: &'a str,
+    pub token: &'a str,
+    pub ty: &'a ObjType,
+    pub object: &'a str,
+    pub title: &'a str,
+    pub parent: Option<&'a str>,
+    pub created_secs: i64,
+    pub order: u32,
+    pub url: Option<&'a str>,
+    pub edited: Option<Edited>,
+    pub stem: &'a str,
+}
+
+/// The same of a file that is no part of a side folder.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownFile {
+    slot: Slot,
+    format: Option<Format>,
+    size: u64,
+    mtime_secs: i64,
+    /// Its content is of the edit time that the row has, and that was settled then.
+    current: bool,
+    /// The same of its edit time on channel `metas`: see [`short`].
+    metas: Option<u32>,
+}
+
+impl KnownFile {
+    /// Of a file whose stamp has this time on channel `metas`; `moved`: what the stamp says
+    /// of an edit time.
+    pub fn new(
+        slot: Slot,
+        (size, mtime_secs): (u64, i64),
+        edited: Option<Edited>,
+        metas: Option<i64>,
+        moved: impl Fn(Edited) -> Moved,
+    ) -> Self {
+        let current = |edited: &Edited| moved(*edited) == Moved::No;
+        let metas = metas.map(|at_secs| Edited { channel: Channel::Metas, at_secs, seen_secs: 0 });
+        Self {
+            slot,
+            format: ProductKey::whole(slot).format(),
+            size,
+            mtime_secs,
+            current: edited.as_ref().is_some_and(current),
+            metas: metas.filter(current).and_then(short),
+        }
+    }
+
+    fn of(product: &ProductKey, known: &ProductRow, row: &PlaceRow) -> Self {
+        let metas = known.stamp.times.get(&Channel::Metas).copied();
+        let file = (known.size, known.mtime_secs);
+        Self::new(product.slot, file, row.edited, metas, |edited| known.stamp.compare(edited))
+    }
 }
 
 /// Where a folder stands.
@@ -493,12 +554,6 @@ impl Roster {
 }
 
 impl Has {
-    fn of(row: &PlaceRow) -> Self {
-        let files = row.products.keys().filter_map(ProductKey::format).map(bit);
-        let names = row.names.keys().map(|slot| name_bit(*slot));
-        Self(files.chain(names).fold(0, |all, bit| all | bit))
-    }
-
     fn files(self) -> u32 {
         (self.0 & 0xffff).count_ones()
     }
@@ -530,64 +585,119 @@ fn short(edited: Edited) -> Option<u32> {
 impl Enrolment {
     /// Takes a row in.
     pub fn add(&mut self, key: &PlaceKey, row: &PlaceRow) {
-        let roster = &mut self.roster;
         self.has_pages |= row.page.is_some();
-        let source = roster.number(&key.source);
-        let own = roster.prints.key(key.source.as_str(), key.token.as_str());
-        let parent = row.parent.as_ref().map(PlaceToken::as_str);
-        let parent_key = parent.map_or(0, |parent| roster.prints.key(key.source.as_str(), parent));
-        let face = Face {
-            ty: row.object.ty.as_str(),
+        let known = Known {
+            source: key.source.as_str(),
+            token: key.token.as_str(),
+            ty: &row.object.ty,
             object: row.object.token.as_str(),
             title: &row.title,
+            parent: row.parent.as_ref().map(PlaceToken::as_str),
             created_secs: row.created_secs,
             order: row.order,
+            url: row.url.as_deref(),
+            edited: row.edited,
+            stem: &row.stem,
         };
-        let kind = if roster.listed[usize::from(source)] {
-            kind(row)
-        } else if row.elsewhere.is_empty()
-            && (self.configured.contains(&key.source) || row.state != PlaceState::Live)
-        {
+        let files = row.products.iter().map(|(product, known)| KnownFile::of(product, known, row));
+        let files: Vec<KnownFile> = files.collect();
+        let names = || row.names.iter().map(|(slot, name)| (*slot, name.as_str()));
+        let parts = row.products.keys().any(|product| product.part.is_some());
+        if is_plain(row) && !parts {
+            return self.add_plain(&known, names, &files);
+        }
+        let source = self.roster.number(known.source);
+        let live = row.state == PlaceState::Live;
+        let configured = self.configured.contains(&key.source);
+        let kind = if self.roster.listed[usize::from(source)] || !row.elsewhere.is_empty() {
+            Kind::Loud { gone: !live }
+        } else if configured || !live {
             Kind::Aside
         } else {
             // The config no longer covers it: that is to be recorded.
             Kind::Loud { gone: false }
         };
-        let number = u32::try_from(roster.entries.len()).expect("so many rows fill no disk");
-        let entry = Entry {
-            key: own,
-            parent: parent_key,
-            object: roster.prints.of(row.object.token.as_str()),
-            face: roster.prints.face(parent, face),
-            url: row.url.as_ref().map_or(0, |url| roster.prints.short(url.as_str())),
-            edited: row.edited.and_then(short).unwrap_or(0),
-            metas: metas(row).unwrap_or(0),
-            has: Has::of(row),
-            source,
-            kind,
-        };
-        roster.entries.push(entry);
+        let number = self.enrol(&known, names, &files, source, kind);
         if let Some(at) = row.elsewhere.get(&Slot::Dir) {
-            self.folders.insert(own, Folder::At(roster.prints.path(at)));
-        } else if let Some(name) = row.names.get(&Slot::Dir) {
-            let name = roster.prints.of(name.as_str());
-            self.folders.insert(own, Folder::Named { parent: parent_key, name });
+            let own = self.roster.entries[number as usize].key;
+            self.folders.insert(own, Folder::At(self.roster.prints.path(at)));
         }
-        // The plan asks for the files of all that it knows, and these may be many to a row.
-        let whole = row.products.keys().all(|product| product.part.is_none());
-        if matches!(kind, Kind::Loud { .. }) || !whole {
-            self.watch(number, row);
-            return;
-        }
-        for (slot, name) in &row.names {
-            let name = self.roster.prints.of(name.as_str());
-            let (size, mtime_secs) = match row.products.get(&ProductKey::whole(*slot)) {
-                Some(product) => (product.size, product.mtime_secs),
-                None if *slot == Slot::Dir => (FOLDER, 0),
+        self.watch(number, row);
+    }
+
+    /// Takes a row in of which nothing out of the common is remembered: it is live, and
+    /// without target, absence, page, outcome, doubt and link, and its files are no parts.
+    pub fn add_plain<'n, N>(&mut self, row: &Known<'_>, names: impl Fn() -> N, files: &[KnownFile])
+    where
+        N: Iterator<Item = (Slot, &'n str)>,
+    {
+        let source = self.roster.number(row.source);
+        let kind = if self.roster.listed[usize::from(source)] {
+            row.kind(&names, files)
+        } else if self.configured.iter().any(|name| name.as_str() == row.source) {
+            Kind::Aside
+        } else {
+            Kind::Loud { gone: false }
+        };
+        let number = self.enrol(row, &names, files, source, kind);
+        let own = self.roster.entries[number as usize].key;
+        for (slot, name) in names() {
+            let name = self.roster.prints.of(name);
+            if matches!(kind, Kind::Loud { .. }) {
+                self.loud.push((number, name, None));
+                continue;
+            }
+            let (size, mtime_secs) = match files.iter().find(|file| file.slot == slot) {
+                Some(file) => (file.size, file.mtime_secs),
+                None if slot == Slot::Dir => (FOLDER, 0),
                 None => continue,
             };
             self.files.push((File { path: name, owner: own, size, mtime_secs }, number));
         }
+    }
+
+    /// Adds an entry, and its folder; returns its number.
+    fn enrol<'n, N>(
+        &mut self,
+        row: &Known<'_>,
+        names: impl Fn() -> N,
+        files: &[KnownFile],
+        source: u16,
+        kind: Kind,
+    ) -> u32
+    where
+        N: Iterator<Item = (Slot, &'n str)>,
+    {
+        let roster = &mut self.roster;
+        let number = u32::try_from(roster.entries.len()).expect("so many rows fill no disk");
+        let own = roster.prints.key(row.source, row.token);
+        let parent = row.parent.map_or(0, |parent| roster.prints.key(row.source, parent));
+        let face = Face {
+            ty: row.ty.as_str(),
+            object: row.object,
+            title: row.title,
+            created_secs: row.created_secs,
+            order: row.order,
+        };
+        let has = files.iter().filter_map(|file| file.format).map(bit);
+        let has = has.chain(names().map(|(slot, _)| name_bit(slot)));
+        roster.entries.push(Entry {
+            key: own,
+            parent,
+            object: roster.prints.of(row.object),
+            face: roster.prints.face(row.parent, face),
+            url: row.url.map_or(0, |url| roster.prints.short(url)),
+            edited: row.edited.and_then(short).unwrap_or(0),
+            metas: metas(files).unwrap_or(0),
+            has: Has(has.fold(0, |all, bit| all | bit)),
+            source,
+            kind,
+        });
+        if let Some((_, name)) = names().find(|(slot, _)| *slot == Slot::Dir) {
+            let name = roster.prints.of(name);
+            self.folders.insert(own, Folder::Named { parent, name });
+        }
+        number
     }
 
     fn watch(&mut self, number: u32, row: &PlaceRow) {
@@ -658,9 +768,10 @@ impl Enrolment {
 
 impl Roster {
     /// A source's number.
-    fn number(&mut self, source: &SourceName) -> u16 {
-        let at = self.sources.iter().rposition(|known| known == source).unwrap_or_else(|| {
-            self.sources.push(source.clone());
+    fn number(&mut self, source: &str) -> u16 {
+        let at = self.sources.iter().rposition(|known| known.as_str() == source);
+        let at = at.unwrap_or_else(|| {
+            self.sources.push(SourceName::new(source));
             self.listed.push(false);
             self.sources.len() - 1
         });
@@ -707,71 +818,60 @@ fn folder_path(
     path
 }
 
-fn kind(row: &PlaceRow) -> Kind {
-    let rare = row.state != PlaceState::Live
-        || row.absent_walks != 0
-        || row.target.is_some()
-        || row.page.is_some()
-        || !row.outcomes.is_empty()
-        || !row.elsewhere.is_empty()
-        || row.stem.contains("~gone-");
-    let loud = Kind::Loud { gone: row.state != PlaceState::Live };
-    if rare {
-        return loud;
-    }
-    match row.object.ty {
-        ObjType::Folder | ObjType::Space => {
-            if row.products.is_empty() && row.names.contains_key(&Slot::Dir) {
-                return Kind::Folder { space: row.object.ty == ObjType::Space };
-            }
-            loud
+/// True where nothing out of the common is remembered of it.
+fn is_plain(row: &PlaceRow) -> bool {
+    row.state == PlaceState::Live
+        && row.absent_walks == 0
+        && row.target.is_none()
+        && row.page.is_none()
+        && row.outcomes.is_empty()
+        && row.elsewhere.is_empty()
+        && row.products.values().all(|known| known.link.is_none() && !known.doubtful)
+}
+
+impl Known<'_> {
+    fn kind<'n, N>(&self, names: impl Fn() -> N, files: &[KnownFile]) -> Kind
+    where
+        N: Iterator<Item = (Slot, &'n str)>,
+    {
+        let loud = Kind::Loud { gone: false };
+        if self.stem.contains("~gone-") {
+            return loud;
         }
-        ObjType::Shortcut => loud,
-        _ => {
-            let single = |product: &ProductKey| {
-                matches!(product.slot, Slot::Product(format) if SINGLE.contains(&format))
-                    && product.part.is_none()
-                    && row.names.contains_key(&product.slot)
-            };
-            let settled = |edited: Edited| {
-                row.products.iter().all(|(product, known)| {
-                    single(product)
-                        && known.link.is_none()
-                        && known.part_name.is_none()
-                        && !known.doubtful
-                        && known.stamp.compare(edited) == Moved::No
-                })
-            };
-            let addressed = row.url.is_some() || !view::may_fall_back(&row.object.ty);
-            match row.edited {
-                Some(edited)
-                    if !row.products.is_empty()
-                        && addressed
-                        && short(edited).is_some()
-                        && settled(edited) =>
-                {
-                    Kind::Plain(edited.channel)
+        match self.ty {
+            ObjType::Folder | ObjType::Space => {
+                if files.is_empty() && names().any(|(slot, _)| slot == Slot::Dir) {
+                    return Kind::Folder { space: *self.ty == ObjType::Space };
                 }
-                _ => loud,
+                loud
+            }
+            ObjType::Shortcut => loud,
+            _ => {
+                let named = |file: &KnownFile| names().any(|(slot, _)| slot == file.slot);
+                let usual = |file: &KnownFile| {
+                    let single =
+                        matches!(file.slot, Slot::Product(format) if SINGLE.contains(&format));
+                    single && file.current && named(file)
+                };
+                let addressed = self.url.is_some() || !view::may_fall_back(self.ty);
+                match self.edited {
+                    Some(edited)
+                        if !files.is_empty()
+                            && addressed
+                            && short(edited).is_some()
+                            && files.iter().all(usual) =>
+                    {
+                        Kind::Plain(edited.channel)
+                    }
+                    _ => loud,
+                }
             }
         }
     }
 }
 
 /// The edit time on channel `metas` at which all files of a row are current.
-fn metas(row: &PlaceRow) -> Option<u32> {
-    let first = row.products.values().next()?;
-    let at_secs = *first.stamp.times.get(&Channel::Metas)?;
-    let edited = Edited { channel: Channel::Metas, at_secs, seen_secs: 0 };
-    let all = row.products.values().all(|product| product.stamp.compare(edited) == Moved::No);
-    if all { short(edited) } else { None }
-}
-
-/// The rows that the plan is made of, from all of them.
-pub fn select(recorded: &Recorded, closed: &Closed) -> Recorded {
-    let wanted = |key: &PlaceKey| closed.wants(key.source.as_str(), key.token.as_str());
-    let places = recorded.places.iter().filter(|(key, _)| wanted(key));
-    let places: BTreeMap<PlaceKey, PlaceRow> =
-        places.map(|(key, row)| (key.clone(), row.clone())).collect();
-    Recorded { places, sources: recorded.sources.clone() }
+fn metas(files: &[KnownFile]) -> Option<u32> {
+    let first = files.first()?.metas?;
+    files.iter().all(|file| file.metas == Some(first)).then_some(first)
 }

@@ -7,19 +7,19 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use feishu_mirror::clock::Clock;
+use feishu_mirror::commands::survey::{Known, roster_of};
 use feishu_mirror::config::Config;
 use feishu_mirror::crawl;
 use feishu_mirror::feishu::{Client, Credentials, Settings};
 use feishu_mirror::model::SourceName;
-use feishu_mirror::model::local::LocalState;
-use feishu_mirror::model::recorded::{ProductKey, ProductRow, Recorded, Slot, Stamp};
+use feishu_mirror::model::local::{LocalEntry, LocalState};
+use feishu_mirror::model::recorded::{Loc, ProductKey, ProductRow, Recorded, Slot, Stamp};
 use feishu_mirror::model::tree::{Node, RemoteTree, Sifted};
 use feishu_mirror::model::{ContentHash, Format};
-use feishu_mirror::plan::roster::Roster;
 use feishu_mirror::plan::{self, Answers, Inputs, Options};
 use feishu_mirror::progress::Silent;
 use feishu_mirror::sim::{Quotas, Shape, Tenant, USER_TOKEN, serve};
-use feishu_mirror::store::{RowChange, Store};
+use feishu_mirror::store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::program::BINARY;
@@ -60,7 +60,7 @@ impl Large {
         let id = Store::identity(&state).unwrap().unwrap();
         let store = Store::open(&state, &id).unwrap();
         let mut folders = BTreeSet::new();
-        let (mut batch, mut files) = (Vec::new(), 0);
+        let mut files = 0;
         for (key, row) in &self.recorded.places {
             for product in row.products.keys() {
                 let at = self.recorded.product(key, product).unwrap();
@@ -84,13 +84,26 @@ impl Large {
                 let path = self.folder.path().join("mirror").join(at.in_mirror().unwrap().as_str());
                 std::fs::create_dir_all(path).unwrap();
             }
-            batch.push(RowChange::Put { key: key.clone(), place: Box::new(row.clone()) });
-            if batch.len() == 20_000 {
-                store.record(&std::mem::take(&mut batch), &[]).unwrap();
-            }
         }
-        store.record(&batch, &[]).unwrap();
+        store
+            .put_all(self.recorded.places.iter().map(|(k, row)| (k.clone(), row.clone())))
+            .unwrap();
         println!("{files} files in {} folders", folders.len());
+    }
+
+    /// The copy as a scan finds it.
+    fn entries(&self) -> impl Iterator<Item = (Loc, LocalEntry)> {
+        self.recorded.places.iter().flat_map(|(key, row)| {
+            let dir = row
+                .names
+                .contains_key(&Slot::Dir)
+                .then(|| (self.recorded.slot(key, Slot::Dir).unwrap(), LocalEntry::Dir));
+            let files = row.products.iter().map(|(product, known)| {
+                let entry = LocalEntry::File { size: known.size, mtime_secs: known.mtime_secs };
+                (self.recorded.product(key, product).unwrap(), entry)
+            });
+            dir.into_iter().chain(files)
+        })
     }
 
     /// Runs the program to its end: exit code, output, peak of its memory in bytes.
@@ -199,7 +212,7 @@ async fn long_a_large_unchanged_tenant_takes_little_memory() {
     large.fill();
     let manifest = large.folder.path().join("mirror/.feishu-mirror/manifest.redb");
 
-    plan_alone(&large, &manifest);
+    plan_alone(&large, manifest.parent().unwrap());
     let first = large.sync(&[]);
     assert_eq!(first.0, Some(0), "{}", first.1);
     tenant.forget_calls();
@@ -222,27 +235,37 @@ async fn long_a_large_unchanged_tenant_takes_little_memory() {
     assert!(memory < limit, "{memory} bytes");
 }
 
-/// Comparing everything with the manifest and deciding, without service and disk.
-fn plan_alone(large: &Large, manifest: &Path) {
+/// Compares everything with the manifest and decides, without service and disk.
+fn plan_alone(large: &Large, state: &Path) {
     let Large { config, tree, .. } = large;
-    let state = manifest.parent().unwrap();
+    let rows = Store::read_rows(state).unwrap().unwrap();
     let began = Instant::now();
-    let (_, recorded, _) = Store::read(state).unwrap().unwrap();
-    println!("load {:.2} s", began.elapsed().as_secs_f64());
-    let listed = config.sources.iter().map(|source| source.name.clone()).collect();
-    let began = Instant::now();
-    let mut enrolment = Roster::of(recorded.places.len(), &config.rules, &listed);
-    for (key, row) in &recorded.places {
-        enrolment.add(key, row);
-    }
-    let roster = enrolment.finish().unwrap();
-    println!("roster {:.2} s", began.elapsed().as_secs_f64());
+    let mut roster =
+        roster_of(&Known::Rows(rows), &config.sources, &config.rules).unwrap().unwrap();
+    let enrolled = began.elapsed();
     let mut less = RemoteTree::default();
     for (name, source) in &tree.sources {
         for node in source.nodes.values() {
-            roster.sift(name, "drive/some/path", node, &config.rules, false);
+            let sifted = roster.sift(name, "drive/some/path", node, &config.rules, false);
+            assert_eq!(sifted, Sifted::Quiet, "{node:?}");
         }
         less.sources.insert(name.clone(), Default::default());
     }
-    println!("sifted {:.2} s", began.elapsed().as_secs_f64());
+    let sifted = began.elapsed();
+    let pause = Instant::now();
+    let found: Vec<(Loc, LocalEntry)> = large.entries().collect();
+    let pause = pause.elapsed();
+    for (at, entry) in &found {
+        assert!(!roster.scanned(at, entry), "{at:?}");
+    }
+    let closed = roster.close(&mut less);
+    assert!(closed.is_empty());
+    println!(
+        "plan of {} places: {:.2} s, of these {:.2} s for reading the manifest and {:.2} s for \
+         the listings",
+        large.recorded.places.len(),
+        (began.elapsed() - pause).as_secs_f64(),
+        enrolled.as_secs_f64(),
+        (sifted - enrolled).as_secs_f64(),
+    );
 }

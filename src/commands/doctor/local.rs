@@ -6,6 +6,7 @@ use super::check::Finding;
 use crate::commands::exit::{LOCKED, Problem};
 use crate::commands::{Session, home};
 use crate::config::{Config, ConfigError};
+use crate::store::{Rows, StoreError};
 use crate::ui::text::{bytes, count, counted};
 
 /// `config_file`.
@@ -68,19 +69,37 @@ pub fn state(session: &Session, config: &Config) -> Finding {
             counted(seen.intents.len() as u64, "rename", "renames")
         ))
         .hint("nothing is lost: the next sync settles it: feishu-mirror sync"),
-        Ok(seen) if seen.recorded.places.is_empty() && !state.is_there => {
-            Finding::pass(format!("{} is made by the first sync", config.state.display()))
-        }
-        Ok(seen) => Finding::pass(format!(
-            "{}: the manifest opens and knows {} places",
-            config.state.display(),
-            count(seen.recorded.places.len() as u64)
-        )),
+        Ok(seen) => match readable_rows(seen.rows.as_ref()) {
+            Ok(0) if !state.is_there => {
+                Finding::pass(format!("{} is made by the first sync", config.state.display()))
+            }
+            Ok(places) => Finding::pass(format!(
+                "{}: the manifest opens and knows {} places",
+                config.state.display(),
+                count(places)
+            )),
+            Err(error) => {
+                let Problem { message, hint, .. } = Problem::from(error);
+                Finding::fail(message).maybe_hint(hint)
+            }
+        },
         Err(problem) if problem.code == LOCKED => {
             Finding::pass(format!("{}; the manifest is in use", problem.message))
         }
         Err(Problem { message, hint, .. }) => Finding::fail(message).maybe_hint(hint),
     }
+}
+
+/// Reads every row; returns how many there are.
+fn readable_rows(rows: Option<&Rows>) -> Result<u64, StoreError> {
+    let mut count = 0;
+    if let Some(rows) = rows {
+        rows.for_each_row(|_| {
+            count += 1;
+            Ok(())
+        })?;
+    }
+    Ok(count)
 }
 
 /// `disk`.

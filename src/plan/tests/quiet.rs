@@ -38,7 +38,9 @@ pub(super) fn sifted(inputs: &Inputs<'_>) -> Option<(RemoteTree, Recorded, Local
         }
     }
     let closed = roster.close(&mut tree);
-    let recorded = roster::select(inputs.recorded, &closed);
+    let wanted = |key: &PlaceKey| closed.wants(key.source.as_str(), key.token.as_str());
+    let mut recorded = inputs.recorded.clone();
+    recorded.places.retain(|key, _| wanted(key));
     roster.bring_back(&closed, &recorded, &mut tree, &mut local);
     Some((tree, recorded, local))
 }
