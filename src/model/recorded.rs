@@ -586,7 +586,9 @@ mod tests {
 
     #[test]
     fn a_component_is_a_path_of_one_name() {
-        for name in ["", ".", "..", "...", "a", "a.b", "周报", "a/b", "/", "a\\b", "a\0b", "a/", " "] {
+        for name in
+            ["", ".", "..", "...", "a", "a.b", "周报", "a/b", "/", "a\\b", "a\0b", "a/", " "]
+        {
             let path = !name.contains('/') && RelPath::new(name).is_ok();
             assert_eq!(is_component(name), path, "{name:?}");
             // Added to a component, it makes one exactly if it stays.
