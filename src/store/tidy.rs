@@ -64,6 +64,8 @@ fn make_again(path: &Path, still: Still, txn: ReadTransaction) -> Result<(), Sto
     let made = make(state, path, |to| copy(&txn, to))?;
     drop((txn, still));
     let kept = || {
+        // Who may read it is the owner's business.
+        made.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
         made.as_file().sync_all()?;
         made.persist(path)?;
         sync_folder(state)
