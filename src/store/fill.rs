@@ -70,6 +70,8 @@ pub(super) fn append<K: Borrow<str>, V: Borrow<[u8]>>(
                 None => last = Some(key.borrow().to_owned()),
             }
         }
+        // The last ones are written only now.
+        end.close()?;
     }
     for row in early.into_iter().map(Ok).chain(rows) {
         let (key, row) = row?;

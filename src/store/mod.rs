@@ -271,7 +271,7 @@ fn make(
         builder.tempfile_in(temp_folder(state)).map_err(|e| StoreError::io("create", path, e))?;
     let fault = |error: redb::Error| StoreError::redb("create", path, error);
     {
-        let db = Database::builder()
+        let mut db = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(file.path())
             .map_err(|error| fault(error.into()))?;
@@ -280,6 +280,12 @@ fn make(
         txn.set_quick_repair(true);
         fill(&txn).map_err(fault)?;
         txn.commit().map_err(|error| fault(error.into()))?;
+        let length = file.as_file().metadata().map_err(|e| StoreError::io("create", path, e))?;
+        if length.len() > tidy::SMALL_BYTES {
+            // redb grows a file by doubling it: up to half of it is still empty. Nobody knows
+            // this file yet, so that a crash meanwhile costs nothing.
+            db.compact().map_err(|error| fault(error.into()))?;
+        }
     }
     Ok(file)
 }
