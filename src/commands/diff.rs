@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::exit::{self, Problem};
 use super::observe::{Outlook, Prepared, changes};
+use super::walks::Walks;
 use super::{Session, home};
 use crate::apply;
 use crate::cli::RunFlags;
@@ -26,7 +27,8 @@ pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result
     let mut summary = Summary::new("diff", &run.run_id());
 
     let done = async {
-        let observed = run.observe(session, &recorded, &disk, &reporter).await?;
+        let walks = Walks::new(&disk, false);
+        let observed = run.observe(session, &recorded, &disk, &reporter, &walks).await?;
         let plan = plan::plan(&observed.inputs(&run, &recorded));
         let outlook = Outlook::of(&plan, &observed, &run, &recorded);
         reporter.end_bars();

@@ -28,6 +28,7 @@ mod status;
 mod sync;
 mod upkeep;
 mod verify;
+mod walks;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

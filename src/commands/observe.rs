@@ -1,5 +1,6 @@
 //! What `sync` and `diff` do alike, up to the plan: choose, check, walk, look, ask.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use super::Session;
 use super::exit::{self, Problem};
 use super::identity::{self, Identified};
 use super::upkeep;
+use super::walks::{self, Walks};
 use crate::cli::RunFlags;
 use crate::config::Config;
-use crate::crawl;
+use crate::crawl::{self, Nights};
 use crate::disk::Disk;
 use crate::feishu::Client;
 use crate::model::change::{Change, Failure, Rank, Tally};
@@ -34,6 +36,10 @@ pub struct Prepared {
     /// The config's rules, with what the flags say instead.
     pub rules: Rules,
     pub options: Options,
+    /// `--full`.
+    full: bool,
+    /// `--accept-identity-change`.
+    accepts_change: bool,
     /// Who asks.
     pub who: Identified,
     pub client: Client,
@@ -69,7 +75,19 @@ impl Prepared {
         let who = identity::identify(session, &config, &sources, flags).await?;
         let client = who.client.clone();
         let deadline = flags.max_time.map(|length| tokio::time::Instant::now() + length);
-        Ok(Self { config, sources, rules, options, who, client, deadline, began_ms })
+        let (full, accepts_change) = (flags.full, flags.accept_identity_change);
+        Ok(Self {
+            config,
+            sources,
+            rules,
+            options,
+            full,
+            accepts_change,
+            who,
+            client,
+            deadline,
+            began_ms,
+        })
     }
 
     /// Names the run after the second in which it began.
@@ -84,7 +102,8 @@ impl Prepared {
         summary.api_requests = self.client.requests();
     }
 
-    /// Walks the sources, looks at the disk, and asks until the plan can be made.
+    /// Walks the sources, or looks at what is known of them; looks at the disk, and asks
+    /// until the plan can be made. `kept`: walks of earlier runs, and of this one.
     ///
     /// # Errors
     /// Only what ends the run, an interrupt included.
@@ -94,8 +113,18 @@ impl Prepared {
         recorded: &Recorded,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
+        kept: &Walks,
     ) -> Result<Observed, Problem> {
         let stop = self.walk_ends_at(session);
+        let now_secs = session.clock.now_secs();
+        let run = walks::Run {
+            config: &self.config,
+            now_secs,
+            full: self.full,
+            accepts_change: self.accepts_change,
+        };
+        let ways = walks::ways(&run, &self.sources, recorded, kept)?;
+        let nights = Nights { ways, keeper: kept, now_secs };
         let walk = crawl::crawl(
             &self.client,
             &self.sources,
@@ -103,6 +132,7 @@ impl Prepared {
             self.who.as_user,
             &**reporter,
             &stop,
+            nights,
         );
         let tree = walk.await?;
         not_interrupted(session)?;
@@ -170,6 +200,12 @@ impl Observed {
     /// True where every source was walked completely.
     pub fn is_full(&self) -> bool {
         self.tree.sources.values().all(crate::model::tree::RemoteSource::is_full)
+    }
+
+    /// The sources that were.
+    pub fn full_sources(&self) -> BTreeSet<SourceName> {
+        let full = self.tree.sources.iter().filter(|(_, source)| source.is_full());
+        full.map(|(name, _)| name.clone()).collect()
     }
 
     /// Sources that list nothing and never had anything: most likely a wrong identity, or

@@ -1,13 +1,16 @@
 //! `sync`: observes, decides, acts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::exit::{self, Problem};
 use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
+use super::walks::Walks;
 use super::{Session, home, upkeep};
 use crate::apply::{self, Settings, Tools};
 use crate::cli::RunFlags;
 use crate::disk::Disk;
+use crate::model::SourceName;
 use crate::model::change::Event;
 use crate::plan;
 use crate::progress::Progress;
@@ -81,8 +84,9 @@ impl Run<'_> {
         self.reporter.log_to(self.disk.run_log(&self.id)?);
         let recorded = self.store.load()?;
 
+        let walks = Walks::new(&self.disk, true);
         let observed =
-            prepared.observe(self.session, &recorded, &self.disk, &self.reporter).await?;
+            prepared.observe(self.session, &recorded, &self.disk, &self.reporter, &walks).await?;
         summary.full = observed.is_full();
         // Only now it is certain that this identity sees what the mirror holds.
         if let Some(account) = &account {
@@ -95,6 +99,8 @@ impl Run<'_> {
         self.tidy()?;
         let plan = plan::plan(&observed.inputs(prepared, &recorded));
         let outlook = Outlook::of(&plan, &observed, prepared, &recorded);
+        walks.planned(&observed.tree)?;
+        let whole: BTreeSet<SourceName> = observed.full_sources();
         drop(observed);
         for change in changes(&plan) {
             self.reporter.event(&Event::Change { change: change.clone() });
@@ -109,6 +115,8 @@ impl Run<'_> {
             stop: self.session.interrupt.clone(),
         };
         let mut report = apply::apply(plan, recorded, &tools, &self.settings()).await?;
+        let done = if report.walks_recorded { whole } else { BTreeSet::new() };
+        walks.tidy(&prepared.config, &done)?;
         summary.bytes = report.bytes;
         summary.tally(&report.tally);
         outlook.print(&self.session.ui, &self.reporter);

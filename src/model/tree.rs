@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::change::Failure;
 use super::{Edited, Object, PlaceToken, SourceName};
 
@@ -48,6 +50,21 @@ pub struct RemoteSource {
     /// What the walk itself already learned of places it did not list (`docs`
     /// sources ask for each place by its token).
     pub known: BTreeMap<PlaceToken, Existence>,
+    /// Titles of objects as metadata showed them, where a place's listing showed another
+    /// one, or where the place got its title from there: equal next time, neither says
+    /// that anything was renamed.
+    pub titles: BTreeMap<PlaceToken, String>,
+    /// Listing calls so far, the pages of each listing counted; with those of earlier runs
+    /// where the walk was continued.
+    pub calls: u64,
+    /// Since when everything new was seen by this (or will be once it is full): when the
+    /// walk or the search began, seconds since 1970.
+    pub looked_secs: Option<i64>,
+    /// True where the walk goes on in later runs if this one does not come to its end.
+    pub kept: bool,
+    /// True where an earlier run already planned with this same, whole walk: what it does
+    /// not list has been counted as absent from it.
+    pub counted: bool,
 }
 
 impl RemoteSource {
@@ -59,7 +76,13 @@ impl RemoteSource {
         })
     }
 
-    /// True where this run itself listed every parent without error.
+    /// True where known places were only asked for their metadata; what is not found out so
+    /// is as recorded.
+    pub fn is_cheap(&self) -> bool {
+        matches!(self.listings.get(&None), Some(Listing::Carried))
+    }
+
+    /// True where this walk itself listed every parent without error.
     pub fn is_full(&self) -> bool {
         self.listings.values().all(|l| !matches!(l, Listing::Failed(_) | Listing::Carried))
     }
@@ -94,7 +117,7 @@ pub enum Existence {
 }
 
 /// A place as listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its token.
     pub token: PlaceToken,
@@ -127,7 +150,7 @@ pub struct Node {
 }
 
 /// What a shortcut stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The object.
     pub object: Object,

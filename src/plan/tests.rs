@@ -96,6 +96,7 @@ impl World {
             nodes: BTreeMap::new(),
             listings: BTreeMap::from([(None, Listing::Complete)]),
             known: BTreeMap::new(),
+            ..RemoteSource::default()
         };
         self.tree.sources.insert(name.into(), source);
     }
