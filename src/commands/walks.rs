@@ -16,6 +16,7 @@ use crate::model::recorded::{PlaceRow, PlaceState, Recorded, SourceRow};
 use crate::model::source::{Source, SourceKind};
 use crate::model::tree::RemoteTree;
 use crate::model::{ObjType, PlaceKey, PlaceToken, SourceName};
+use crate::ui::text::{count, counted, escaped, minute};
 
 /// Where walks are kept, below the state folder.
 const FOLDER: &str = "walks";
@@ -239,6 +240,26 @@ pub struct Progress {
     pub full_walk_secs: Option<i64>,
     /// The walk that goes on with the next run.
     pub unfinished: Option<Unfinished>,
+}
+
+impl Progress {
+    /// For people.
+    pub fn text(&self) -> String {
+        let name = escaped(self.source.as_str());
+        let last = match self.full_walk_secs {
+            None => format!("{name}: never walked completely"),
+            Some(at) => format!("{name}: walked completely on {}", minute(at)),
+        };
+        match &self.unfinished {
+            None => last,
+            Some(walk) => format!(
+                "{last}; a walk began on {}: {}, {} known to be left, and the next run goes on",
+                minute(walk.began_secs),
+                counted(walk.listed as u64, "folder or page listed", "folders or pages listed"),
+                count(walk.left as u64)
+            ),
+        }
+    }
 }
 
 /// A walk that is not at its end.

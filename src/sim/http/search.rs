@@ -119,7 +119,9 @@ fn hits(state: &State, who: Identity, docs: &Value, wiki: &Value, query: &str) -
         let filter = if space.is_some() { wiki } else { docs };
         // A root folder is no result, and a shortcut in Drive is none of its own.
         let own = obj.home == id || space.is_some();
-        if !filter.is_object() || !own || matches!(place.parent, super::super::state::Parent::Root(_))
+        if !filter.is_object()
+            || !own
+            || matches!(place.parent, super::super::state::Parent::Root(_))
         {
             continue;
         }
