@@ -197,7 +197,7 @@ pub struct RunFlags {
     /// Only these sources of the config [default: all]
     #[arg(value_name = "SOURCE")]
     pub sources: Vec<String>,
-    /// Walk every source completely (in this version every walk is)
+    /// Walk every source completely, however long that takes
     #[arg(long)]
     pub full: bool,
     /// Remove nothing from the copy

@@ -17,6 +17,8 @@ pub trait Progress: Send + Sync {
     fn received(&self, bytes: u64);
     /// Something of note that stops nothing.
     fn warn(&self, message: &str);
+    /// Something that only those want to know who ask for more.
+    fn detail(&self, _message: &str) {}
     /// A change was planned, applied or failed.
     fn event(&self, event: &Event);
 }

@@ -79,7 +79,7 @@ impl Default for Markdown {
 /// A compiled set of patterns with the spec's meaning: `*` stops at `/`, `**` does
 /// not, `x/**` matches `x` too, case-sensitive.
 #[derive(Debug, Clone, Default)]
-pub struct Globs(GlobSet);
+pub struct Globs(GlobSet, Vec<String>);
 
 impl Globs {
     /// Compiles patterns.
@@ -88,16 +88,18 @@ impl Globs {
     /// The first pattern that is no glob, with what is wrong about it.
     pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, globset::Error> {
         let mut set = globset::GlobSetBuilder::new();
+        let mut texts = Vec::new();
         let glob = |text: &str| {
             globset::GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build()
         };
         for pattern in patterns {
             set.add(glob(pattern)?);
+            texts.push(pattern.to_owned());
             if let Some(folder) = pattern.strip_suffix("/**") {
                 set.add(glob(folder)?);
             }
         }
-        Ok(Self(set.build()?))
+        Ok(Self(set.build()?, texts))
     }
 
     /// True where some pattern matches `path`.
@@ -118,6 +120,14 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The same for the same filter: what another one left out was not seen.
+    pub fn print(&self) -> String {
+        let types: Vec<&str> = self.types.iter().map(ObjType::as_str).collect();
+        let all = (&self.include.1, &self.exclude.1, types);
+        let text = serde_json::to_string(&all).expect("lists of texts have a JSON form");
+        blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
+    }
+
     /// True where `exclude` names it: a folder is then not even listed.
     pub fn excludes(&self, glob_path: &str) -> bool {
         self.exclude.matches(glob_path)

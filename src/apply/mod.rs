@@ -107,6 +107,8 @@ pub struct Report {
     pub partial: bool,
     /// Why it stopped before the end, if it did.
     pub stopped: Option<Stop>,
+    /// True where what the plan says of the sources is recorded: when they were walked.
+    pub walks_recorded: bool,
     /// Things to say at the end.
     pub warnings: Vec<String>,
 }
@@ -203,6 +205,7 @@ pub async fn apply(
         Some(_) => false,
     };
     let closed = gate.clone();
+    let nothing_left_to_prune = prunes.is_empty() && !gate.stop.is_cancelled();
     let (journal, result) = on_disk(journal, move |journal| {
         if !goes_on {
             return Ok(());
@@ -221,9 +224,12 @@ pub async fn apply(
         if journal.changed {
             journal.sweep_kept();
         }
-        if whole && !closed.is_closed() {
+        // A walk is a walk, whatever a budget left to be fetched: that is asked for again
+        // without one. What was to be removed would have to be found out again.
+        if (whole && !closed.is_closed()) || nothing_left_to_prune {
             let rows = sources.into_iter().map(|(name, source)| RowChange::Source { name, source });
             journal.record(&rows.collect::<Vec<_>>())?;
+            journal.report.walks_recorded = true;
         }
         Ok(())
     })

@@ -81,6 +81,8 @@ enum Use {
     SpaceById,
     NodeList,
     NodeById,
+    /// Between two full walks.
+    Search,
     /// Nothing in this version.
     Later,
 }
@@ -132,6 +134,7 @@ const fn edit_time_decides(row: Row) -> Row {
 }
 
 const NO_NAMES: &str = "without it pages show people by their ids";
+const NO_SEARCH: &str = "without it new pages of a large wiki are found by its full walks only";
 const NO_EMBEDS: &str = "without it pages show a note in its place";
 
 const DRIVE_READ: &[&str] = &["drive:drive:readonly", "drive:drive"];
@@ -191,7 +194,7 @@ const TABLE: &[Row] = &[
     // The first one opens the call, the second the name in its reply.
     optional(NO_NAMES, row(Use::Embeds, "names of people (Markdown, comments)", &["docs"], "contact:contact.base:readonly", CONTACT)),
     optional(NO_NAMES, row(Use::Embeds, "names of people (Markdown, comments)", &["docs"], "contact:user.base:readonly", CONTACT)),
-    by_user(row(Use::Later, "search for new documents", &["search"], "search:docs:read", &[])),
+    optional(NO_SEARCH, by_user(row(Use::Search, "search for new wiki pages", &["search", "wiki"], "search:docs:read", &[]))),
     row(Use::Later, "recordings", &["minutes"], "minutes:minutes.basic:read", &["minutes:minutes:readonly", "minutes:minutes"]),
     row(Use::Later, "recordings' audio and video", &["minutes"], "minutes:minutes.media:export", &[]),
     row(Use::Later, "transcripts", &["minutes"], "minutes:minutes.transcript:export", &[]),
@@ -296,9 +299,8 @@ fn because(of: Use, config: &Config) -> Option<String> {
     let ty = |ty: ObjType| sources(config, |source| wants(config, source, &ty));
     match of {
         Use::Folders => kind(|kind| matches!(kind, SourceKind::Drive { .. })),
-        Use::Metas => {
-            sources(config, |source| asks_metas(config, source)).map(|all| all.join(", "))
-        }
+        // Of what is missing later, and of all that is known between two full walks.
+        Use::Metas => kind(|_| true),
         // A wiki's pages can be uploaded files as well (docs: wiki-v2/space-node/list,
         // `obj_type` file), and only their download tells what is in them.
         Use::Files => ty(ObjType::File).map(|all| all.join(", ")),
@@ -339,7 +341,7 @@ fn because(of: Use, config: &Config) -> Option<String> {
         }
         Use::NodeList => kind(|kind| matches!(kind, SourceKind::Wiki(_))),
         // A page that is missing later is asked for by its token, and a subtree's top is.
-        Use::NodeById => kind(|kind| matches!(kind, SourceKind::Wiki(_))),
+        Use::NodeById | Use::Search => kind(|kind| matches!(kind, SourceKind::Wiki(_))),
         Use::Later => None,
     }
 }
@@ -374,30 +376,6 @@ fn wants(config: &Config, source: &Source, ty: &ObjType) -> bool {
 /// type it is.
 fn follows(config: &Config) -> bool {
     matches!(config.rules.shortcut, ShortcutMode::Link | ShortcutMode::Copy)
-}
-
-/// Metadata: of Drive's places that are missing later, of single documents; for a wiki of
-/// shortcuts' targets that are not mirrored, for what pages show of other documents, and for
-/// the links in pages and in place of presentations and mind maps, since its listings carry
-/// no URL.
-fn asks_metas(config: &Config, source: &Source) -> bool {
-    let named = |ty| config.rules.filter.types.is_empty() || config.rules.filter.types.contains(ty);
-    match source.kind {
-        SourceKind::Drive { .. } | SourceKind::Docs(_) => true,
-        SourceKind::Wiki(_) => {
-            (named(&ObjType::Shortcut) && config.rules.shortcut != ShortcutMode::Skip)
-                || named(&ObjType::Slides)
-                || named(&ObjType::Mindnote)
-                || (named(&ObjType::Docx) && writes_pages(config))
-        }
-    }
-}
-
-/// True where some documents become Markdown.
-fn writes_pages(config: &Config) -> bool {
-    let rules = &config.rules;
-    let all = rules.export_rules.iter().map(|rule| &rule.formats).chain([&rules.formats]);
-    all.filter_map(|formats| formats.get(&ObjType::Docx)).any(|list| list.contains(&Format::Md))
 }
 
 /// `source "a", source "b" with [export] docx = ["docx"]`.

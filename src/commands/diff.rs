@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::exit::{self, Problem};
 use super::observe::{Outlook, Prepared, changes};
-use super::survey::Known;
+use super::survey::Manifest;
+use super::walks::Walks;
 use super::{Session, home};
 use crate::apply;
 use crate::cli::RunFlags;
@@ -20,15 +21,16 @@ pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result
     // What a crash left open is settled here in memory, as `sync` would on disk.
     let settled = apply::settle(&seen.disk, &seen.intents)?;
     let known = match seen.rows {
-        Some(rows) if settled.is_empty() => Known::Rows(rows),
-        rows => Known::Whole(home::settled(rows.as_ref(), &settled)?),
+        Some(rows) if settled.is_empty() => Manifest::Rows(rows),
+        rows => Manifest::Whole(home::settled(rows.as_ref(), &settled)?),
     };
     let disk = Arc::new(seen.disk);
     let reporter = Arc::new(Reporter::new(&session.ui, &session.clock));
     let mut summary = Summary::new("diff", &run.run_id());
 
     let done = async {
-        let observed = run.observe(session, known, &disk, &reporter).await?;
+        let walks = Walks::new(&disk, false);
+        let observed = run.observe(session, known, &disk, &reporter, &walks).await?;
         let plan = observed.plan(&run);
         let outlook = Outlook::of(&plan, &observed, &run);
         reporter.end_bars();

@@ -394,7 +394,7 @@ mod tests {
             let row = SourceRow {
                 entry: entry.map(str::to_owned),
                 root: root.to_owned(),
-                full_walk_secs: None,
+                ..SourceRow::default()
             };
             let mut recorded = crate::model::recorded::Recorded::default();
             recorded.sources.insert(name.clone(), row);

@@ -29,6 +29,7 @@ pub mod survey;
 mod sync;
 mod upkeep;
 mod verify;
+mod walks;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

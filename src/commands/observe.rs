@@ -1,5 +1,6 @@
 //! What `sync` and `diff` do alike, up to the plan: choose, check, walk, look, ask.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use super::Session;
 use super::exit::{self, Problem};
 use super::identity::{self, Identified};
-use super::survey::{Known, Survey};
+use super::survey::{Manifest, Survey};
 use super::upkeep;
+use super::walks::Walks;
 use crate::cli::RunFlags;
 use crate::config::Config;
 use crate::crawl;
@@ -35,6 +37,10 @@ pub struct Prepared {
     /// The config's rules, with what the flags say instead.
     pub rules: Rules,
     pub options: Options,
+    /// `--full`.
+    pub full: bool,
+    /// `--accept-identity-change`.
+    pub accepts_change: bool,
     /// Who asks.
     pub who: Identified,
     pub client: Client,
@@ -70,7 +76,19 @@ impl Prepared {
         let who = identity::identify(session, &config, &sources, flags).await?;
         let client = who.client.clone();
         let deadline = flags.max_time.map(|length| tokio::time::Instant::now() + length);
-        Ok(Self { config, sources, rules, options, who, client, deadline, began_ms })
+        let (full, accepts_change) = (flags.full, flags.accept_identity_change);
+        Ok(Self {
+            config,
+            sources,
+            rules,
+            options,
+            full,
+            accepts_change,
+            who,
+            client,
+            deadline,
+            began_ms,
+        })
     }
 
     /// Names the run after the second in which it began.
@@ -85,19 +103,21 @@ impl Prepared {
         summary.api_requests = self.client.requests();
     }
 
-    /// Walks the sources, looks at the disk, and asks until the plan can be made.
+    /// Walks the sources, or looks at what is known of them; looks at the disk, and asks
+    /// until the plan can be made. `kept`: walks of earlier runs, and of this one.
     ///
     /// # Errors
     /// Only what ends the run, an interrupt included.
     pub async fn observe(
         self: &Arc<Self>,
         session: &Session,
-        known: Known,
+        manifest: Manifest,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
+        kept: &Walks,
     ) -> Result<Observed, Problem> {
         let stop = self.walk_ends_at(session);
-        let survey = self.survey(session, known, disk, reporter, &stop).await?;
+        let survey = self.survey(session, manifest, disk, reporter, &stop, kept).await?;
         let now_secs = session.clock.now_secs();
         let mut observed = Observed { survey, answers: Answers::default(), now_secs };
         let mut asked = plan::Questions::default();
@@ -180,6 +200,12 @@ impl Observed {
     /// True where every source was walked completely.
     pub fn is_full(&self) -> bool {
         self.survey.tree.sources.values().all(crate::model::tree::RemoteSource::is_full)
+    }
+
+    /// The sources that were.
+    pub fn full_sources(&self) -> BTreeSet<SourceName> {
+        let full = self.survey.tree.sources.iter().filter(|(_, source)| source.is_full());
+        full.map(|(name, _)| name.clone()).collect()
     }
 
     /// Sources that list nothing and never had anything: most likely a wrong identity, or

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::exit::{self, Problem};
+use super::walks::{self, Progress};
 use super::{Session, account, home, identity, ls, manifest};
 use crate::auth::logins::{Health, Login};
 use crate::config::Config;
@@ -51,6 +52,8 @@ struct Status {
     mirrored_bytes: u64,
     trash: (u64, u64),
     free_bytes: Option<u64>,
+    /// Of each source, when it was walked and how far a walk is.
+    walks: Vec<Progress>,
 }
 
 /// Who the next run will be, as far as can be told without a call.
@@ -199,6 +202,7 @@ impl Status {
         let products = recorded.places.values().flat_map(|row| row.products.values());
         let mirrored_bytes = products.map(|product| product.size).sum();
         let trash = usage(&config.state.join("trash"));
+        let walks = walks::progress(config, &disk, &recorded.sources)?;
         let account = identity::resolve(session, config);
         let next = NextRun::of(session, &account);
         let budget = Budget::of(session, config, account.as_ref().ok());
@@ -213,6 +217,7 @@ impl Status {
             mirrored_bytes,
             trash,
             free_bytes,
+            walks,
         })
     }
 
@@ -253,6 +258,7 @@ impl Status {
                 "summary": last.summary,
             })),
             "budget": self.budget,
+            "sources": self.walks,
             "types": types,
             "states": states,
             "waiting": self.waiting,
@@ -298,6 +304,9 @@ impl Status {
         row("account", self.next.text());
         for (name, text) in self.budget.rows() {
             row(name, text);
+        }
+        for (at, walk) in self.walks.iter().filter(|_| self.seen.is_some()).enumerate() {
+            row(if at == 0 { "walks" } else { "" }, walk.text());
         }
         let (types, states) = self.counts();
         let listed =

@@ -2,26 +2,31 @@
 //! what the plan needs: see [`crate::plan::roster`].
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::Session;
 use super::exit::Problem;
 use super::observe::{Prepared, blocking, not_interrupted};
-use crate::crawl;
+use super::walks::{self, Walks};
+use crate::crawl::{self, Nights};
 use crate::disk::Disk;
+use crate::layout;
 use crate::model::local::LocalState;
 use crate::model::recorded::{PlaceRow, Recorded, Slot, SourceRow};
 use crate::model::source::Source;
-use crate::model::tree::{Node, RemoteTree, Sifted};
-use crate::model::{Channel, PlaceKey, SourceName};
+use crate::model::tree::{Node, RemoteSource, RemoteTree, Sifted};
+use crate::model::{Channel, PlaceKey, PlaceToken, SourceName};
 use crate::plan;
 use crate::plan::roster::{self, Closed, Enrolment, KnownFile, Roster};
 use crate::rules::Rules;
 use crate::store::{RowView, Rows, StoreError};
 use crate::ui::reporter::Reporter;
+
+/// Rows that are read at a time.
+const CHUNK: usize = 4_096;
 
 /// What a plan is made of.
 pub struct Survey {
@@ -46,14 +51,15 @@ impl Prepared {
     pub(super) async fn survey(
         &self,
         session: &Session,
-        known: Known,
+        manifest: Manifest,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
         stop: &CancellationToken,
+        kept: &Walks,
     ) -> Result<Survey, Problem> {
         let check = checks_plans(session);
-        let sources = known.sources()?;
-        let roster = roster_of(&known, &self.sources, &self.rules)?;
+        let sources = manifest.sources()?;
+        let roster = roster_of(&manifest, &self.sources, &self.rules)?;
         let force = self.options.force.as_ref();
         let sift = |source: &SourceName, path: &str, node: &Node| {
             let Some(roster) = &roster else { return Sifted::Keep };
@@ -63,20 +69,33 @@ impl Prepared {
                 sifted => sifted,
             }
         };
-        let mut tree = crawl::crawl(
+        let run = walks::Run {
+            config: &self.config,
+            now_secs: session.clock.now_secs(),
+            full: self.full,
+            accepts_change: self.accepts_change,
+        };
+        let fault = Mutex::new(None);
+        let ways = walks::ways(&run, &self.sources, (&manifest, &sources, &fault), kept)?;
+        let nights = Nights { ways, keeper: kept, now_secs: run.now_secs, sift: &sift };
+        let crawl = crawl::crawl(
             &self.client,
             &self.sources,
             &self.rules,
             self.who.as_user,
-            &sift,
             &**reporter,
             stop,
-        )
-        .await?;
+            nights,
+        );
+        let mut tree = crawl.await?;
+        if let Some(error) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(StoreError::into(error));
+        }
         not_interrupted(session)?;
         self.who.compare_roots(&tree, &sources)?;
+        sift_rest(&mut tree, &sift);
         let Some(mut roster) = roster else {
-            let recorded = known.recorded()?;
+            let recorded = manifest.recorded()?;
             let scanner = disk.clone();
             let local = blocking(move || scanner.scan()).await?;
             let local = hash_doubtful(disk, &recorded, local).await?;
@@ -93,7 +112,7 @@ impl Prepared {
         let whole = if check {
             let scanner = disk.clone();
             let local = blocking(move || scanner.scan()).await?;
-            let recorded = known.recorded()?;
+            let recorded = manifest.recorded()?;
             let local = hash_doubtful(disk, &recorded, local).await?;
             let whole = (tree.clone(), recorded, local);
             for (name, source) in &mut tree.sources {
@@ -110,8 +129,8 @@ impl Prepared {
         })
         .await?;
         let closed = roster.close(&mut tree);
-        let rows = known.len()?;
-        let recorded = Recorded { places: known.select(&closed)?, sources };
+        let rows = manifest.len()?;
+        let recorded = Recorded { places: manifest.select(&closed)?, sources };
         roster.bring_back(&closed, &recorded, &mut tree, &mut local);
         let local = hash_doubtful(disk, &recorded, local).await?;
         Ok(Survey {
@@ -128,7 +147,7 @@ impl Prepared {
 /// A roster of what is recorded, to compare these sources with. `None` where the plan needs
 /// all rows anyway.
 pub fn roster_of(
-    known: &Known,
+    manifest: &Manifest,
     sources: &[Source],
     rules: &Rules,
 ) -> Result<Option<Roster>, StoreError> {
@@ -136,12 +155,12 @@ pub fn roster_of(
         return Ok(None);
     }
     let listed: BTreeSet<SourceName> = sources.iter().map(|source| source.name.clone()).collect();
-    let mut enrolment = Roster::of(known.len()?, rules, &listed);
-    match known {
-        Known::Whole(recorded) => {
+    let mut enrolment = Roster::of(manifest.len()?, rules, &listed);
+    match manifest {
+        Manifest::Whole(recorded) => {
             recorded.places.iter().for_each(|(key, row)| enrolment.add(key, row));
         }
-        Known::Rows(rows) => rows.for_each_row(|row| {
+        Manifest::Rows(rows) => rows.for_each_row(|row| {
             enrol(&mut enrolment, &row);
             Ok(())
         })?,
@@ -150,20 +169,65 @@ pub fn roster_of(
 }
 
 /// What is recorded, as far as it has been read.
-pub enum Known {
+pub enum Manifest {
     /// Nothing but its place in the store.
     Rows(Rows),
     /// All of it.
     Whole(Recorded),
 }
 
-impl Known {
+impl Manifest {
     /// How many places have a row.
     pub fn len(&self) -> Result<usize, StoreError> {
         Ok(match self {
             Self::Rows(rows) => usize::try_from(rows.len_places()?).unwrap_or(usize::MAX),
             Self::Whole(recorded) => recorded.places.len(),
         })
+    }
+
+    /// Calls for each row of a source, in the order of their keys.
+    pub fn for_each_of(
+        &self,
+        source: &SourceName,
+        mut each: impl FnMut(PlaceKey, PlaceRow),
+    ) -> Result<(), StoreError> {
+        let fault = Mutex::new(None);
+        self.rows_of(source, &fault).for_each(|(key, row)| each(key, row));
+        match fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// The rows of a source, read some thousands at a time. Where they cannot be read they
+    /// end early, and `fault` says why.
+    pub fn rows_of<'a>(
+        &'a self,
+        source: &SourceName,
+        fault: &'a Mutex<Option<StoreError>>,
+    ) -> Box<dyn Iterator<Item = (PlaceKey, PlaceRow)> + Send + 'a> {
+        let source = source.clone();
+        match self {
+            Self::Rows(rows) => {
+                let mut last: Option<PlaceToken> = None;
+                let chunk = move || {
+                    let chunk = rows.rows_after(&source, last.as_ref(), CHUNK);
+                    let chunk = chunk.unwrap_or_else(|error| {
+                        *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                        Vec::new()
+                    });
+                    last = chunk.last().map(|(key, _)| key.token.clone());
+                    (!chunk.is_empty()).then_some(chunk)
+                };
+                Box::new(std::iter::from_fn(chunk).flatten())
+            }
+            Self::Whole(recorded) => {
+                let first = PlaceKey::new(&source, &PlaceToken::new(""));
+                let rows = recorded.places.range(first..);
+                let rows = rows.take_while(move |(key, _)| key.source == source);
+                Box::new(rows.map(|(key, row)| (key.clone(), row.clone())))
+            }
+        }
     }
 
     fn sources(&self) -> Result<BTreeMap<SourceName, SourceRow>, StoreError> {
@@ -202,6 +266,49 @@ impl Known {
         }
         Ok(places.into_iter().collect())
     }
+}
+
+/// Sifts what came into the tree as a whole: known places of a source that is not walked
+/// now, or that several runs walk together.
+fn sift_rest(tree: &mut RemoteTree, sift: &crawl::Sift<'_>) {
+    for (name, source) in &mut tree.sources {
+        if !source.unsifted {
+            continue;
+        }
+        let paths = glob_paths(name, source);
+        let titles = &source.titles;
+        source.nodes.retain(|token, node| {
+            // What metadata says of its title is to be recorded.
+            let told = titles.contains_key(token);
+            let path = paths.get(token).filter(|_| !told);
+            path.is_none_or(|path| sift(name, path, node) == Sifted::Keep)
+        });
+    }
+}
+
+/// What globs see of each place.
+fn glob_paths(name: &SourceName, source: &RemoteSource) -> HashMap<PlaceToken, String> {
+    let mut paths: HashMap<PlaceToken, String> = HashMap::with_capacity(source.nodes.len());
+    let mut way = Vec::new();
+    for mut node in source.nodes.values() {
+        let mut path = loop {
+            if let Some(path) = paths.get(&node.token) {
+                break path.clone();
+            }
+            way.push(node);
+            match node.parent.as_ref().and_then(|parent| source.nodes.get(parent)) {
+                Some(parent) if way.len() <= source.nodes.len() => node = parent,
+                _ => break name.to_string(),
+            }
+        };
+        while let Some(node) = way.pop() {
+            let target = node.target.as_ref().map(|target| &target.object);
+            let name = layout::glob_name(&node.title, layout::naming_type(&node.object, target));
+            path = format!("{path}/{name}");
+            paths.insert(node.token.clone(), path.clone());
+        }
+    }
+    paths
 }
 
 /// Takes a row in as it is read, without making it whole where it need not be.

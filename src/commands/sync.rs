@@ -1,14 +1,17 @@
 //! `sync`: observes, decides, acts.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::exit::{self, Problem};
 use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
-use super::survey::{Known, Survey};
+use super::survey::{Manifest, Survey};
+use super::walks::Walks;
 use super::{Session, home, upkeep};
 use crate::apply::{self, Settings, Tools};
 use crate::cli::RunFlags;
 use crate::disk::Disk;
+use crate::model::SourceName;
 use crate::model::change::Event;
 use crate::progress::Progress;
 use crate::store::Store;
@@ -82,10 +85,12 @@ impl Run<'_> {
         let account = prepared.who.confirm(before.as_ref())?;
         upkeep::settle(&self.disk, &self.store)?;
         self.reporter.log_to(self.disk.run_log(&self.id)?);
-        let known = Known::Rows(self.store.rows()?);
+        let known = Manifest::Rows(self.store.rows()?);
         let had_places = known.len()? > 0;
 
-        let observed = prepared.observe(self.session, known, &self.disk, &self.reporter).await?;
+        let walks = Walks::new(&self.disk, true);
+        let observed =
+            prepared.observe(self.session, known, &self.disk, &self.reporter, &walks).await?;
         summary.full = observed.is_full();
         // Only now it is certain that this identity sees what the mirror holds.
         if let Some(account) = &account {
@@ -98,6 +103,8 @@ impl Run<'_> {
         self.tidy()?;
         let plan = observed.plan(prepared);
         let outlook = Outlook::of(&plan, &observed, prepared);
+        walks.planned(&observed.survey.tree)?;
+        let whole: BTreeSet<SourceName> = observed.full_sources();
         let Survey { recorded, left_out, .. } = observed.survey;
         for change in changes(&plan) {
             self.reporter.event(&Event::Change { change: change.clone() });
@@ -112,6 +119,8 @@ impl Run<'_> {
             stop: self.session.interrupt.clone(),
         };
         let mut report = apply::apply(plan, recorded, &tools, &self.settings(left_out)).await?;
+        let done = if report.walks_recorded { whole } else { BTreeSet::new() };
+        walks.tidy(&prepared.config, &done)?;
         summary.bytes = report.bytes;
         report.tally.count_unchanged(outlook.quiet_places);
         summary.tally(&report.tally);

@@ -104,7 +104,7 @@ impl Default for Limits {
     }
 }
 
-/// `[crawl]`. Every walk is full in this version; the settings are checked and kept.
+/// `[crawl]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crawl {
     /// Longest time between two full walks of a large source; zero: every run.

@@ -1,18 +1,24 @@
 //! Sources -> [`RemoteTree`], concurrently, under the quotas; then the questions that
 //! the plan still has.
 //!
-//! `drive`, `wiki` and `docs` find a source's top, `walk` lists everything below it,
-//! `ask` answers the plan. How fast requests may follow each other is the client's
+//! `drive`, `wiki` and `docs` find a source's top, `walk` lists everything below it. Where
+//! that takes hours, `cheap` looks at what is known instead, and `kept` lets several runs
+//! share a walk. `ask` answers the plan. How fast requests may follow each other is the client's
 //! business: here only enough of them are kept waiting.
 
 mod ask;
+mod cheap;
 mod docs;
 mod drive;
+mod kept;
+mod recheck;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod walk;
 mod wiki;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use futures_util::FutureExt;
@@ -20,6 +26,8 @@ use futures_util::future::{BoxFuture, try_join_all};
 use tokio_util::sync::CancellationToken;
 
 pub use self::ask::ask;
+pub use self::cheap::Known;
+pub use self::kept::{KeepsNothing, WalkKeeper, Walked, planned_line};
 use crate::feishu::{ApiError, Class, Client};
 use crate::model::SourceName;
 use crate::model::change::Failure;
@@ -32,6 +40,26 @@ use crate::rules::Rules;
 /// Above `limits.concurrency`, so that the client never idles; bounded, because a
 /// future for each folder of a large tenant would be gigabytes.
 const WAITING: usize = 64;
+
+/// How a source is looked at.
+pub enum Way<'a> {
+    /// Every parent is listed, less what earlier runs listed of this walk.
+    Full(Option<Walked>),
+    /// Between two full walks.
+    Cheap(Known<'a>),
+}
+
+/// How this run fits in with those before and after it.
+pub struct Nights<'a> {
+    /// Sources that are not simply walked from the beginning.
+    pub ways: BTreeMap<SourceName, Way<'a>>,
+    /// Where walks are kept that this run does not finish.
+    pub keeper: &'a dyn WalkKeeper,
+    /// Now, seconds since 1970.
+    pub now_secs: i64,
+    /// What of a source that is walked from the beginning the tree need not have.
+    pub sift: &'a Sift<'a>,
+}
 
 /// Says of a place of a source, as found at a glob path, whether the tree needs it.
 pub type Sift<'a> = dyn Fn(&SourceName, &str, &Node) -> Sifted + Sync + 'a;
@@ -50,35 +78,52 @@ pub async fn crawl(
     sources: &[Source],
     rules: &Rules,
     as_user: bool,
-    sift: &Sift<'_>,
     progress: &dyn Progress,
     stop: &CancellationToken,
+    nights: Nights<'_>,
 ) -> Result<RemoteTree, ApiError> {
     let run = Run::new(client, progress, stop);
+    let Nights { mut ways, keeper, now_secs, sift } = nights;
     // Boxed: a future that borrows each source in its own way could not be `Send`.
     let mut walks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(sources.len());
     for source in sources {
-        walks.push(walk_source(&run, source, rules, sift, as_user).boxed());
+        let mut walk = walk::Walk::new(&run, rules, &source.name);
+        let way = match (ways.remove(&source.name), &source.kind) {
+            // One call, or a few: there is nothing to keep.
+            (_, SourceKind::Docs(_)) => {
+                walk.sift = Some(sift);
+                None
+            }
+            (Some(Way::Cheap(known)), _) => Some(known),
+            (way, kind) => {
+                let walked = way.and_then(|way| if let Way::Full(it) = way { it } else { None });
+                // What earlier runs listed is put in order in the end, as a whole.
+                walk.sift = walked.is_none().then_some(sift);
+                walk.keep(kept::Log::new(keeper, kind.entry(), now_secs), walked);
+                None
+            }
+        };
+        walks.push(look_at(walk, source, as_user, way).boxed());
     }
     let walked = try_join_all(walks).await?;
     let names = sources.iter().map(|source| source.name.clone());
     Ok(RemoteTree { sources: names.zip(walked).collect() })
 }
 
-async fn walk_source(
-    run: &Run<'_>,
+async fn look_at(
+    walk: walk::Walk<'_>,
     source: &Source,
-    rules: &Rules,
-    sift: &Sift<'_>,
     as_user: bool,
+    known: Option<Known<'_>>,
 ) -> Result<RemoteSource, ApiError> {
-    let walk = walk::Walk::new(run, rules, sift, &source.name);
-    let walked = match &source.kind {
-        SourceKind::Drive { folder } => drive::walk(walk, folder.as_deref()).await,
-        SourceKind::Wiki(scope) => wiki::walk(walk, scope, as_user).await,
-        SourceKind::Docs(urls) => docs::list(walk, urls).await,
+    let unsifted = walk.sift.is_none();
+    let walked = match (known, &source.kind) {
+        (Some(known), kind) => cheap::look(walk, kind, as_user, known).await,
+        (None, SourceKind::Drive { folder }) => drive::walk(walk, folder.as_deref()).await,
+        (None, SourceKind::Wiki(scope)) => wiki::walk(walk, scope, as_user).await,
+        (None, SourceKind::Docs(urls)) => docs::list(walk, urls).await,
     };
-    walked.map(|walked| RemoteSource { entry: source.kind.entry(), ..walked })
+    walked.map(|walked| RemoteSource { entry: source.kind.entry(), unsifted, ..walked })
 }
 
 /// What the parts of one crawl share.

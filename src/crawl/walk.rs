@@ -5,12 +5,14 @@
 //! at the top, even where folders are moved into each other during the walk, and a
 //! service that lists a folder within itself is not followed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use serde::{Deserialize, Serialize};
 
-use super::{Run, Sift, Trouble, WAITING, drive, wiki};
-use crate::feishu::{ApiError, Class};
+use super::kept::{Kept, Log, Walked};
+use super::{Run, Sift, Trouble, WAITING, drive, recheck, settle, wiki};
+use crate::feishu::{ApiError, Class, folder_pages, node_pages};
 use crate::layout;
 use crate::model::change::Failure;
 use crate::model::tree::{Family, Listing, Node, RemoteSource, Sifted};
@@ -22,8 +24,9 @@ pub(super) struct Walk<'a> {
     pub(super) run: &'a Run<'a>,
     pub(super) name: &'a SourceName,
     pub(super) source: RemoteSource,
-    rules: &'a Rules,
-    sift: &'a Sift<'a>,
+    pub(super) rules: &'a Rules,
+    /// Leaves out what need not be in the tree.
+    pub(super) sift: Option<&'a Sift<'a>>,
     /// Still to be listed. Last in, first out: a whole level of a large tree would
     /// wait in memory otherwise.
     pending: Vec<Parent>,
@@ -31,6 +34,16 @@ pub(super) struct Walk<'a> {
     unlisted: BTreeSet<Option<PlaceToken>>,
     /// Tokens that are no places here, and must not become places below themselves.
     tops: BTreeSet<PlaceToken>,
+    /// For the runs after this one.
+    log: Option<Log<'a>>,
+    /// What the runs before this one listed and this one has not come to yet.
+    kept: BTreeMap<Option<PlaceToken>, Kept>,
+    kept_root: Option<String>,
+    /// Places that are where an earlier run saw them: one that this run lists elsewhere has
+    /// moved since.
+    earlier: BTreeSet<PlaceToken>,
+    /// Some parent could not be listed, and not because the run was cut short.
+    has_errors: bool,
 }
 
 /// Something with children.
@@ -43,7 +56,8 @@ pub(super) struct Parent {
 }
 
 /// How children are listed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(super) enum List {
     /// A Drive folder.
     Folder(String),
@@ -52,6 +66,7 @@ pub(super) enum List {
 }
 
 /// A place as a listing shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Found {
     /// Parent and `filtered` are the walk's to fill in.
     pub(super) node: Node,
@@ -60,27 +75,56 @@ pub(super) struct Found {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(
-        run: &'a Run<'a>,
-        rules: &'a Rules,
-        sift: &'a Sift<'a>,
-        name: &'a SourceName,
-    ) -> Self {
+    pub(super) fn new(run: &'a Run<'a>, rules: &'a Rules, name: &'a SourceName) -> Self {
         Self {
             run,
             name,
             source: RemoteSource::default(),
             rules,
-            sift,
+            sift: None,
             pending: Vec::new(),
             unlisted: BTreeSet::new(),
             tops: BTreeSet::new(),
+            log: None,
+            kept: BTreeMap::new(),
+            kept_root: None,
+            earlier: BTreeSet::new(),
+            has_errors: false,
         }
     }
 
+    /// Keeps the listings for the next run, in case this one does not come to its end, and
+    /// goes on with those of the runs before.
+    pub(super) fn keep(&mut self, log: Log<'a>, walked: Option<Walked>) {
+        let log = self.log.insert(log);
+        self.source.looked_secs = Some(log.began_secs);
+        let Some(walked) = walked else { return };
+        log.resume(&walked);
+        self.source.looked_secs = Some(walked.began_secs);
+        self.source.counted = walked.planned;
+        self.kept = walked.listed;
+        self.kept_root = Some(walked.root);
+    }
+
     pub(super) fn is(&mut self, family: Family, root: impl Into<String>) {
+        let root = root.into();
+        // An empty one is not known yet.
+        if !root.is_empty() && self.kept_root.as_ref().is_some_and(|kept| *kept != root) {
+            self.begin_anew();
+        }
         self.source.family = family;
-        self.source.root = root.into();
+        self.source.root = root;
+    }
+
+    /// Drops what earlier runs listed.
+    fn begin_anew(&mut self) {
+        self.kept.clear();
+        self.kept_root = None;
+        self.source.counted = false;
+        if let Some(log) = &mut self.log {
+            log.forget(self.name, self.run.progress);
+            self.source.looked_secs = Some(log.began_secs);
+        }
     }
 
     /// Lists the top by this, under no place of its own.
@@ -116,22 +160,38 @@ impl<'a> Walk<'a> {
         self.add(None, &path, found)
     }
 
-    /// Lists all that is still to be listed, and what that brings.
+    /// Lists all that is still to be listed, and what that brings. What earlier runs listed
+    /// is checked first and then taken as it is.
     ///
     /// # Errors
     /// What ends the run.
     pub(super) async fn finish(mut self) -> Result<RemoteSource, ApiError> {
         let run = self.run;
+        let is_resumed = !self.kept.is_empty();
+        let family = self.source.family;
+        let unchecked = match recheck::recheck(run, family, &mut self.kept).await {
+            Ok(titles) => {
+                self.source.titles.extend(titles);
+                None
+            }
+            Err(Trouble::Ends(error)) => return Err(error),
+            Err(Trouble::Cut(failure)) => Some(failure),
+            Err(Trouble::Here(error)) => Some(error.to_failure()),
+        };
         let mut listings = FuturesUnordered::new();
         loop {
+            // What is kept needs no call, so it is taken in even where none may be made.
             while listings.len() < WAITING
-                && run.cut().is_none()
                 && let Some(parent) = self.pending.pop()
             {
-                listings.push(async move {
-                    let found = run.call(children(run, &parent.list)).await;
-                    (parent, found)
-                });
+                match self.kept.remove(&parent.place) {
+                    Some(kept) if kept.list == parent.list => self.take_kept(&parent, kept.found),
+                    _ if run.cut().is_some() => {}
+                    _ => listings.push(async move {
+                        let found = run.call(children(run, &parent.list)).await;
+                        (parent, found)
+                    }),
+                }
             }
             // After an interrupt every call returns at once, after a spent budget
             // those on their way may still come back.
@@ -146,6 +206,7 @@ impl<'a> Walk<'a> {
                     if let Listing::Failed(failure) | Listing::Forbidden(failure) = &listing {
                         run.progress.listing_failed(self.name, &parent.path, failure);
                     }
+                    self.has_errors |= matches!(listing, Listing::Failed(_));
                     self.source.listings.insert(parent.place, listing);
                 }
             }
@@ -154,7 +215,26 @@ impl<'a> Walk<'a> {
             let left = std::mem::take(&mut self.unlisted);
             self.cut_short(left, &failure);
         }
+        if let Some(failure) = unchecked {
+            self.cut_short([None], &failure);
+        }
+        if is_resumed {
+            settle::settle(&mut self.source, self.name, self.rules);
+        }
+        self.close_log();
         Ok(self.source)
+    }
+
+    /// Writes what the next run is to know, if there is to be one: of a walk that was cut
+    /// short; and of a long one that is whole, until a run has acted on it.
+    fn close_log(&mut self) {
+        let Some(log) = &mut self.log else { return };
+        if self.has_errors {
+            log.forget(self.name, self.run.progress);
+        } else if !self.source.is_full() || log.is_begun() {
+            log.write(self.name, &self.source.root, self.run.progress);
+            self.source.kept = log.is_begun();
+        }
     }
 
     fn expect(&mut self, parent: Parent) {
@@ -163,12 +243,60 @@ impl<'a> Walk<'a> {
     }
 
     fn complete(&mut self, parent: Parent, found: Vec<Found>) {
+        if let Some(log) = &mut self.log {
+            log.listed(parent.place.as_ref(), &parent.list, &found);
+            if log.is_due() {
+                log.write(self.name, &self.source.root, self.run.progress);
+            }
+        }
+        self.source.calls += parent.list.pages(found.len());
+        self.adopt(parent.place.as_ref(), &found);
         let added = self.add(parent.place.as_ref(), &parent.path, found);
         // Of what is left out of the tree, nobody asks how it was listed.
         if parent.place.as_ref().is_none_or(|place| self.source.nodes.contains_key(place)) {
             self.source.listings.insert(parent.place, Listing::Complete);
         }
         self.run.progress.listed(self.name, added);
+    }
+
+    /// Takes in what an earlier run listed.
+    fn take_kept(&mut self, parent: &Parent, found: Vec<Found>) {
+        self.unlisted.remove(&parent.place);
+        self.source.calls += parent.list.pages(found.len());
+        let new = found.iter().map(|found| &found.node.token);
+        let new: Vec<PlaceToken> =
+            new.filter(|token| !self.source.nodes.contains_key(*token)).cloned().collect();
+        let added = self.add(parent.place.as_ref(), &parent.path, found);
+        self.earlier.extend(new);
+        self.source.listings.insert(parent.place.clone(), Listing::Complete);
+        self.run.progress.listed(self.name, added);
+    }
+
+    /// Moves places here that an earlier run saw elsewhere: this listing is newer. Their
+    /// paths are settled in the end.
+    fn adopt(&mut self, parent: Option<&PlaceToken>, found: &[Found]) {
+        if self.earlier.is_empty() {
+            return;
+        }
+        for Found { node, .. } in found {
+            if self.earlier.contains(&node.token) && !self.is_within(parent, &node.token) {
+                self.earlier.remove(&node.token);
+                let node = Node { parent: parent.cloned(), ..node.clone() };
+                self.source.nodes.insert(node.token.clone(), node);
+            }
+        }
+    }
+
+    /// True where a place is another one or below it.
+    fn is_within(&self, place: Option<&PlaceToken>, other: &PlaceToken) -> bool {
+        let mut at = place;
+        while let Some(token) = at {
+            if token == other {
+                return true;
+            }
+            at = self.source.nodes.get(token).and_then(|node| node.parent.as_ref());
+        }
+        false
     }
 
     /// Takes children in; returns how many were new.
@@ -185,7 +313,7 @@ impl<'a> Walk<'a> {
             let excluded = filter.excludes(&path);
             node.parent = parent.cloned();
             node.filtered = excluded || !filter.wants(&path, &node.object.ty);
-            let sifted = (self.sift)(self.name, &path, &node);
+            let sifted = self.sift.map_or(Sifted::Keep, |sift| sift(self.name, &path, &node));
             if sifted == Sifted::Twice {
                 continue;
             }
@@ -220,7 +348,17 @@ impl<'a> Walk<'a> {
     }
 }
 
-async fn children(run: &Run<'_>, list: &List) -> Result<Vec<Found>, ApiError> {
+impl List {
+    /// Calls that a listing of so many took.
+    fn pages(&self, found: usize) -> u64 {
+        match self {
+            Self::Folder(_) => folder_pages(found),
+            Self::Wiki { .. } => node_pages(found),
+        }
+    }
+}
+
+pub(super) async fn children(run: &Run<'_>, list: &List) -> Result<Vec<Found>, ApiError> {
     match list {
         List::Folder(token) => drive::children(run.client, token).await,
         List::Wiki { space, node } => wiki::children(run.client, space, node.as_deref()).await,
@@ -229,7 +367,7 @@ async fn children(run: &Run<'_>, list: &List) -> Result<Vec<Found>, ApiError> {
 
 /// A listing that did not come. What was deleted while the walk was on its way to it
 /// counts as failed too: its parent's listing is older than that.
-fn failed_listing(path: &str, error: &ApiError) -> Listing {
+pub(super) fn failed_listing(path: &str, error: &ApiError) -> Listing {
     let failure = error.to_failure();
     let forbidden = error.class == Class::Forbidden;
     let hint = failure.hint.clone().unwrap_or_else(|| {

@@ -61,10 +61,15 @@ async fn own_library(run: &Run<'_>) -> Result<Option<Space>, Trouble> {
     }
 }
 
+/// The real id of the user's own library.
+pub(super) async fn library_id(run: &Run<'_>) -> Result<String, Trouble> {
+    run.call(run.client.get_space(MY_LIBRARY)).await.map(|library| library.space_id)
+}
+
 async fn my_library(mut walk: Walk<'_>) -> Result<RemoteSource, ApiError> {
     walk.is(Family::Wiki, "");
-    match walk.run.call(walk.run.client.get_space(MY_LIBRARY)).await {
-        Ok(library) => space(walk, &library.space_id).await,
+    match library_id(walk.run).await {
+        Ok(id) => space(walk, &id).await,
         Err(trouble) => walk.without_top(trouble),
     }
 }
@@ -99,7 +104,7 @@ pub(super) async fn children(
     Ok(listed.items.into_iter().enumerate().map(found).collect())
 }
 
-fn space_found(space: Space) -> Found {
+pub(super) fn space_found(space: Space) -> Found {
     let is_library = space.space_type == MY_LIBRARY;
     let node = Node {
         token: PlaceToken::from(space.space_id.as_str()),

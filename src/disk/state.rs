@@ -68,6 +68,20 @@ impl Disk {
         self.replace_in(&dir, &file, name, fill)
     }
 
+    /// Adds to a file of the state folder, making it if there is none. The end of what is
+    /// added may be lost in a power cut.
+    pub fn append_state_file(&self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
+        let (folder, file) = split(name)?;
+        let dir = beneath::folder_made(&self.state()?.dir, &folder, "", |_| {})?;
+        self.faults.run(Op::Write, name, || {
+            let mut options = OpenOptions::new();
+            options.append(true).create(true);
+            #[cfg(unix)]
+            cap_std::fs::OpenOptionsExt::mode(&mut options, 0o644);
+            beneath::open(&dir, &file, &mut options)?.write_all(bytes)
+        })
+    }
+
     /// Removes a file of the state folder; absent is fine.
     pub fn remove_state_file(&self, name: &str) -> Result<(), DiskError> {
         let Some(state) = &self.state else { return Ok(()) };

@@ -253,6 +253,7 @@ const CODES: &[Code] = &[
     code(122_001, Kind::Processing, "the meeting is not in a state that has a recording", RECORDING),
     code(124_002, Kind::Processing, "the recording is still being made", RECORDING),
     // Tokens and credentials.
+    code(1_274_011, Kind::Token, "the access token was not accepted", SEARCH),
     code(2_094_011, Kind::Token, "the access token was not accepted", MINUTE_SEARCH),
     code(2_094_012, Kind::Token, "the access token was not accepted", MINUTE_SEARCH),
     code(99_991_663, Kind::Token, "the app token was not accepted", GENERIC),

@@ -1,5 +1,7 @@
 //! Drive: the root folder and what is in a folder.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::call::Call;
@@ -9,6 +11,9 @@ use super::{Client, DriveEntry, Listed, wire};
 
 const ROOT: Endpoint = Endpoint::named("GET /open-apis/drive/explorer/v2/root_folder/meta");
 const FILES: Endpoint = Endpoint::named("GET /open-apis/drive/v1/files");
+
+/// The largest page the service gives (docs: drive-v1/file/list).
+const PAGE_ENTRIES: usize = 200;
 
 #[derive(Deserialize)]
 struct Root {
@@ -62,6 +67,16 @@ impl From<Entry> for DriveEntry {
     }
 }
 
+/// Calls that a listing of so many entries takes.
+pub fn folder_pages(entries: usize) -> u64 {
+    entries.div_ceil(PAGE_ENTRIES).max(1) as u64
+}
+
+/// How long so many calls for listings of folders take at best.
+pub fn folder_listing_time(calls: u64, quota_share: f64) -> Duration {
+    FILES.time_for(calls, quota_share)
+}
+
 impl Client {
     /// Token of the root folder of "My Space".
     ///
@@ -81,7 +96,7 @@ impl Client {
         // In order of creation, an edit in the middle of paging moves nothing.
         let call = Call::new(FILES, &[])
             .query("folder_token", folder)
-            .query("page_size", "200")
+            .query("page_size", PAGE_ENTRIES.to_string())
             .query("order_by", "CreatedTime")
             .query("direction", "ASC");
         self.inner.list(&call, |entry: Entry| DriveEntry::from(entry), |entry| &entry.token).await

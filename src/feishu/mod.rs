@@ -41,6 +41,7 @@ mod reader;
 mod reply;
 mod retry;
 mod revision;
+mod search;
 #[cfg(test)]
 mod shape_tests;
 mod sheets;
@@ -67,15 +68,19 @@ pub use board::board_hash;
 pub use comments::{Comment, CommentReply};
 pub use console::{AppInfo, AppScope, UserInfo};
 pub use docx::Blocks;
+pub use drive::{folder_listing_time, folder_pages};
 pub use error::{ApiError, Class};
 pub use media::{MediaLink, media_extra};
 pub use meetings::{FoundMeeting, Meeting, MeetingFilter, Recording};
+pub use metas::MAX_DOCS;
 pub use minutes::{
     Chapter, FoundMinute, Minute, MinuteArtifacts, MinuteFilter, MinuteMedia, ToDo, TranscriptForm,
     minute_token,
 };
 pub use quota::{DayUse, Kept, QuotaKeeper, Slowed};
+pub use search::FoundDocument;
 pub use sheets::{Render, Sheet, SheetValues};
+pub use wiki::{node_listing_time, node_pages};
 
 /// A reply's body as it arrives.
 pub type ByteStream = BoxStream<'static, Result<Bytes, SendError>>;

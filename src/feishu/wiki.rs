@@ -1,5 +1,7 @@
 //! Wiki: spaces and their nodes.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use super::call::Call;
@@ -13,7 +15,7 @@ const NODES: Endpoint = Endpoint::named("GET /open-apis/wiki/v2/spaces/:space_id
 const NODE: Endpoint = Endpoint::named("GET /open-apis/wiki/v2/spaces/get_node");
 
 /// The largest page the service gives (docs: wiki-v2/space-node/list).
-const PAGE_SIZE: &str = "50";
+const PAGE_NODES: usize = 50;
 
 /// docs: wiki-v2/space/list
 #[derive(Deserialize)]
@@ -84,10 +86,20 @@ impl From<RawNode> for WikiNode {
     }
 }
 
+/// Calls that a listing of so many nodes takes.
+pub fn node_pages(nodes: usize) -> u64 {
+    nodes.div_ceil(PAGE_NODES).max(1) as u64
+}
+
+/// How long so many calls for listings of nodes take at best.
+pub fn node_listing_time(calls: u64, quota_share: f64) -> Duration {
+    NODES.time_for(calls, quota_share)
+}
+
 impl Client {
     /// Every space that this identity may see; `my_library` is never among them.
     pub async fn list_spaces(&self) -> Result<Listed<Space>, ApiError> {
-        let call = Call::new(SPACES, &[]).query("page_size", PAGE_SIZE);
+        let call = Call::new(SPACES, &[]).query("page_size", PAGE_NODES.to_string());
         self.inner.list(&call, |raw: RawSpace| Space::from(raw), |space| &space.space_id).await
     }
 
@@ -108,7 +120,7 @@ impl Client {
         parent: Option<&str>,
     ) -> Result<Listed<WikiNode>, ApiError> {
         let path = [space];
-        let mut call = Call::new(NODES, &path).query("page_size", PAGE_SIZE);
+        let mut call = Call::new(NODES, &path).query("page_size", PAGE_NODES.to_string());
         if let Some(parent) = parent {
             call = call.query("parent_node_token", parent);
         }

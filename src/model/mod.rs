@@ -3,6 +3,7 @@
 //! Pure: no file system, no clock, no network.
 
 pub mod account;
+pub mod carried;
 pub mod change;
 pub mod local;
 pub mod page;

@@ -38,6 +38,16 @@ pub struct SourceRow {
     /// When a walk last listed every parent without error, seconds since 1970.
     #[serde(default)]
     pub full_walk_secs: Option<i64>,
+    /// How many listing calls that walk took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub walk_calls: Option<u64>,
+    /// What it left out, see [`crate::rules::Filter::print`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<String>,
+    /// Since when new documents have been looked for, seconds since 1970: when the last
+    /// full walk or search began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_secs: Option<i64>,
 }
 
 /// A name that a place claims in its parent's folder.
@@ -168,8 +178,15 @@ pub struct PlaceRow {
     /// A shortcut's target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Object>,
+    /// The target's own place, see [`super::tree::Target::place`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target_place: Option<PlaceToken>,
     /// The title its names were made from.
     pub title: String,
+    /// The title of its object where metadata showed another one than the listing, see
+    /// [`super::tree::RemoteSource::titles`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object_title: Option<String>,
     /// The place whose folder it stands in, same source; `None` for the source's own.
     pub parent: Option<PlaceToken>,
     /// See [`super::tree::Node::created_secs`].

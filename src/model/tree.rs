@@ -5,8 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::change::Failure;
-use super::recorded::{PlaceRow, Slot};
 use super::{Edited, Object, PlaceToken, SourceName};
 
 /// Every source that this run asked for.
@@ -50,8 +51,25 @@ pub struct RemoteSource {
     /// What the walk itself already learned of places it did not list (`docs`
     /// sources ask for each place by its token).
     pub known: BTreeMap<PlaceToken, Existence>,
+    /// Titles of objects as metadata showed them, where a place's listing showed another
+    /// one, or where the place got its title from there: equal next time, neither says
+    /// that anything was renamed.
+    pub titles: BTreeMap<PlaceToken, String>,
+    /// Listing calls so far, the pages of each listing counted; with those of earlier runs
+    /// where the walk was continued.
+    pub calls: u64,
+    /// Since when everything new was seen by this (or will be once it is full): when the
+    /// walk or the search began, seconds since 1970.
+    pub looked_secs: Option<i64>,
+    /// True where the walk goes on in later runs if this one does not come to its end.
+    pub kept: bool,
+    /// True where an earlier run already planned with this same, whole walk: what it does
+    /// not list has been counted as absent from it.
+    pub counted: bool,
     /// Places that are listed just as they are recorded, and left out of `nodes`.
     pub quiet: Quiet,
+    /// True while quiet places are still in `nodes`: they came as a whole.
+    pub unsifted: bool,
 }
 
 /// Places of a source that a run need not think about: nothing about them can have changed.
@@ -74,7 +92,13 @@ impl RemoteSource {
         })
     }
 
-    /// True where this run itself listed every parent without error.
+    /// True where known places were only asked for their metadata; what is not found out so
+    /// is as recorded.
+    pub fn is_cheap(&self) -> bool {
+        matches!(self.listings.get(&None), Some(Listing::Carried))
+    }
+
+    /// True where this walk itself listed every parent without error.
     pub fn is_full(&self) -> bool {
         self.listings.values().all(|l| !matches!(l, Listing::Failed(_) | Listing::Carried))
     }
@@ -120,7 +144,7 @@ pub enum Existence {
 }
 
 /// A place as listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
     /// Its token.
     pub token: PlaceToken,
@@ -152,29 +176,8 @@ pub struct Node {
     pub filtered: bool,
 }
 
-impl Node {
-    /// The node as the last run recorded it: of a place that is still listed like that, or
-    /// that this run does not list.
-    pub fn recorded(token: &PlaceToken, row: &PlaceRow) -> Self {
-        Self {
-            token: token.clone(),
-            parent: row.parent.clone(),
-            object: row.object.clone(),
-            title: row.title.clone(),
-            created_secs: row.created_secs,
-            order: row.order,
-            owner: None,
-            edited: row.edited,
-            has_children: row.names.contains_key(&Slot::Dir),
-            url: row.url.clone(),
-            target: row.target.clone().map(|object| Target { object, place: None }),
-            filtered: false,
-        }
-    }
-}
-
 /// What a shortcut stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The object.
     pub object: Object,

@@ -197,7 +197,8 @@ impl Absent {
             .map(|(key, _)| key.clone())
             .collect();
         for key in &sure {
-            let walks = walks_after(&inputs.recorded.places[key]);
+            let counted = inputs.tree.sources.get(&key.source).is_some_and(|it| it.counted);
+            let walks = walks_after(&inputs.recorded.places[key], counted);
             self.fates.insert(key.clone(), Fate::Gone { walks });
         }
         self.ask.retain(|(key, _)| !sure.contains(key));
@@ -238,7 +239,7 @@ impl Walk<'_, '_> {
             return Fate::Unknown;
         }
         if is_gone(row) {
-            let walks = if self.frozen { row.absent_walks } else { walks_after(row) };
+            let walks = if self.frozen { row.absent_walks } else { self.walks_after(row) };
             return Fate::Gone { walks };
         }
         // Once the config let go of it, its absence says nothing: it comes back by being
@@ -258,7 +259,7 @@ impl Walk<'_, '_> {
                 Some(Existence::Gone) if self.frozen => {
                     Fate::Gone { walks: row.absent_walks.max(1) }
                 }
-                Some(Existence::Gone) => Fate::Gone { walks: walks_after(row) },
+                Some(Existence::Gone) => Fate::Gone { walks: self.walks_after(row) },
                 Some(Existence::Hidden) => Fate::Hidden { asked: true },
                 Some(Existence::Exists | Existence::Unknown(_)) => Fate::Unknown,
             };
@@ -305,8 +306,12 @@ impl Walk<'_, '_> {
         self.ask_about(token, row, &key)
     }
 
+    fn walks_after(&self, row: &PlaceRow) -> u32 {
+        walks_after(row, self.source.counted)
+    }
+
     fn ask_about(&mut self, token: &PlaceToken, row: &PlaceRow, key: &PlaceKey) -> Fate {
-        let walks = walks_after(row);
+        let walks = self.walks_after(row);
         match self.inputs.answers.existence.get(key) {
             None => {
                 self.ask.push((token.clone(), row.object.clone()));
@@ -352,8 +357,12 @@ fn keep_gone(row: &PlaceRow, fate: Fate) -> Fate {
     if is_gone(row) { Fate::Gone { walks: row.absent_walks } } else { fate }
 }
 
-/// Counted no further than the rules ask, so that an unchanged run writes no row.
-fn walks_after(row: &PlaceRow) -> u32 {
+/// Counted no further than the rules ask, so that an unchanged run writes no row; and once
+/// a walk, also where several runs plan with it (`counted`).
+fn walks_after(row: &PlaceRow, counted: bool) -> u32 {
+    if counted {
+        return row.absent_walks.max(1);
+    }
     row.absent_walks.saturating_add(1).min(WALKS_TO_LEAVE)
 }
 

@@ -260,10 +260,28 @@ impl Making<'_, '_> {
                 Some(known) if source.root.is_empty() => known.root.clone(),
                 _ => source.root.clone(),
             };
-            let row = SourceRow {
-                entry: Some(source.entry.clone()),
-                root,
-                full_walk_secs: full.or(known.and_then(|row| row.full_walk_secs)),
+            // What another entry or root listed says nothing about this one.
+            let known = known.filter(|known| {
+                let same = known.entry.as_ref().is_none_or(|entry| *entry == source.entry);
+                same && known.root == root
+            });
+            let looked = known.and_then(|row| row.looked_secs);
+            let row = match known {
+                _ if full.is_some() => SourceRow {
+                    walk_calls: Some(source.calls),
+                    filter: Some(self.inputs.rules.filter.print()),
+                    looked_secs: source.looked_secs,
+                    full_walk_secs: full,
+                    entry: Some(source.entry.clone()),
+                    root,
+                },
+                known => SourceRow {
+                    entry: Some(source.entry.clone()),
+                    root,
+                    // A walk that is not whole has not seen everything new.
+                    looked_secs: source.looked_secs.filter(|_| source.is_cheap()).or(looked),
+                    ..known.cloned().unwrap_or_default()
+                },
             };
             self.plan.sources.insert(name.clone(), row);
         }

@@ -149,7 +149,13 @@ impl Draft {
             let row = PlaceRow {
                 object: node.object.clone(),
                 target: node.target.as_ref().map(|t| t.object.clone()),
+                target_place: node.target.as_ref().and_then(|t| t.place.clone()),
                 title: node.title.clone(),
+                object_title: inputs.tree.sources[source]
+                    .titles
+                    .get(&token)
+                    .or_else(|| old.and_then(|row| row.object_title.as_ref()))
+                    .cloned(),
                 parent: parent.clone(),
                 created_secs: node.created_secs,
                 order: node.order,
@@ -203,10 +209,14 @@ impl Draft {
 }
 
 /// A seen time that differs only by when it was seen is no news: an unchanged run
-/// writes nothing.
+/// writes nothing. Another channel's time is news where it is of an edit since: full walks
+/// and cheap runs take turns, and would write every row each time.
 fn steady(old: Option<Edited>, new: Option<Edited>) -> Option<Edited> {
     match (old, new) {
         (Some(old), Some(new)) if (old.channel, old.at_secs) == (new.channel, new.at_secs) => {
+            Some(old)
+        }
+        (Some(old), Some(new)) if old.channel != new.channel && new.at_secs <= old.seen_secs => {
             Some(old)
         }
         (old, None) => old,

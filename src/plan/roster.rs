@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::content::MTIME_TOLERANCE_SECS;
 use super::view;
+use crate::model::carried::node_of_row;
 use crate::model::local::{LocalEntry, LocalState};
 use crate::model::recorded::{
     Loc, Moved, PlaceRow, PlaceState, ProductKey, ProductRow, Recorded, Slot,
@@ -519,7 +520,7 @@ impl Roster {
                 && self.is(at, QUIET)
                 && let Some(source) = tree.sources.get_mut(&key.source)
             {
-                source.nodes.insert(key.token.clone(), Node::recorded(&key.token, row));
+                source.nodes.insert(key.token.clone(), node_of_row(key, row));
             }
             let dir = row.names.contains_key(&Slot::Dir).then(|| recorded.slot(key, Slot::Dir));
             let products = row.products.keys().map(|product| recorded.product(key, product));
@@ -823,6 +824,7 @@ fn is_plain(row: &PlaceRow) -> bool {
     row.state == PlaceState::Live
         && row.absent_walks == 0
         && row.target.is_none()
+        && row.object_title.is_none()
         && row.page.is_none()
         && row.outcomes.is_empty()
         && row.elsewhere.is_empty()

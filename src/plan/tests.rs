@@ -97,7 +97,7 @@ impl World {
             nodes: BTreeMap::new(),
             listings: BTreeMap::from([(None, Listing::Complete)]),
             known: BTreeMap::new(),
-            quiet: crate::model::tree::Quiet::default(),
+            ..RemoteSource::default()
         };
         self.tree.sources.insert(name.into(), source);
     }

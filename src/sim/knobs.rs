@@ -29,6 +29,8 @@ pub struct Knobs {
     pub exports_vary: bool,
     /// Seconds by which metadata in bulk shows other edit times than listings do.
     pub metas_offset: i64,
+    /// Seconds by which the index of searches is behind.
+    pub search_delay: i64,
     /// Milliseconds every reply takes.
     pub latency_millis: u64,
     /// Page tokens of blocks are refused once the document was edited.
@@ -57,6 +59,7 @@ impl Default for Knobs {
             export_millis: None,
             exports_vary: false,
             metas_offset: 0,
+            search_delay: 0,
             latency_millis: 0,
             edits_end_pages: false,
             values_limit: 10 << 20,
@@ -126,6 +129,11 @@ impl Tenant {
     /// listings: different services keep them. Default: 0.
     pub fn metas_offset(&self, secs: i64) -> &Self {
         self.turn(|k| k.metas_offset = secs)
+    }
+
+    /// How far the index of searches is behind. Default: not at all.
+    pub fn search_delay(&self, time: Duration) -> &Self {
+        self.turn(|k| k.search_delay = i64::try_from(time.as_secs()).unwrap_or(i64::MAX / 4))
     }
 
     /// Whether an edit ends the paging of a document's blocks (1770022). Where it does

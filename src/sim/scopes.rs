@@ -103,6 +103,8 @@ pub const CONTACT: &[&str] = &["contact:contact.base:readonly", "contact:contact
 /// docs: contact-v3/user/batch, for the field `name`.
 pub const CONTACT_NAMES: &[&str] =
     &["contact:user.base:readonly", "contact:contact:readonly_as_app"];
+/// docs: search-v2/doc_wiki/search.
+pub const SEARCH: &[&str] = &["search:docs:read"];
 /// docs: minutes-v1/minute/get.
 pub const MINUTE: &[&str] =
     &["minutes:minutes", "minutes:minutes:readonly", "minutes:minutes.basic:read"];
@@ -181,6 +183,7 @@ pub fn known() -> BTreeSet<&'static str> {
         REPLIES,
         CONTACT,
         CONTACT_NAMES,
+        SEARCH,
         MINUTE,
         MINUTE_MEDIA,
         TRANSCRIPT,

@@ -69,6 +69,10 @@ struct Rare {
     #[serde(default)]
     target: Option<Object>,
     #[serde(default)]
+    target_place: Option<PlaceToken>,
+    #[serde(default)]
+    object_title: Option<String>,
+    #[serde(default)]
     state: PlaceState,
     #[serde(default)]
     absent_walks: u32,
@@ -85,6 +89,10 @@ struct Rare {
 struct RareOut<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a Object>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target_place: Option<&'a PlaceToken>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object_title: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'a PlaceState>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +111,9 @@ pub(super) fn pack(token: &PlaceToken, row: &PlaceRow) -> Vec<u8> {
     let PlaceRow {
         object,
         target,
+        target_place,
         title,
+        object_title,
         parent,
         created_secs,
         order,
@@ -122,6 +132,8 @@ pub(super) fn pack(token: &PlaceToken, row: &PlaceRow) -> Vec<u8> {
     let url_start = url.as_deref().and_then(|url| url.strip_suffix(obj_token));
     let rare = RareOut {
         target: target.as_ref(),
+        target_place: target_place.as_ref(),
+        object_title: object_title.as_deref(),
         state: (*state != PlaceState::Live).then_some(state),
         absent_walks: (*absent_walks != 0).then_some(*absent_walks),
         page: page.as_deref(),
@@ -129,6 +141,8 @@ pub(super) fn pack(token: &PlaceToken, row: &PlaceRow) -> Vec<u8> {
         elsewhere,
     };
     let is_rare = rare.target.is_some()
+        || rare.target_place.is_some()
+        || rare.object_title.is_some()
         || rare.state.is_some()
         || rare.absent_walks.is_some()
         || rare.page.is_some()

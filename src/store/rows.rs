@@ -3,17 +3,18 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata};
 
 use crate::model::account::Account;
 use crate::model::recorded::{PlaceRow, Recorded, SourceRow};
-use crate::model::{PlaceKey, SourceName};
+use crate::model::{PlaceKey, PlaceToken, SourceName};
 
 use super::packed::{self, RowView};
 use super::read::{Reader, Still};
-use super::schema::{PLACES, PLACES_V1, SOURCES, decode, key_text, parse_key};
+use super::schema::{PLACES, PLACES_V1, SOURCES, decode, key_text, parse_key, source_range};
 use super::{Intent, StoreError};
 
 /// The manifest as it is at one moment, whatever is written meanwhile: of an open
@@ -108,6 +109,32 @@ impl Rows {
             };
             let bytes = self.packed(&text, row.value())?;
             rows.push((key.clone(), self.view(&text, &bytes)?.to_row()));
+        }
+        Ok(rows)
+    }
+
+    /// So many rows of a source at most, in the order of their keys: those after one, or from
+    /// the first.
+    pub fn rows_after(
+        &self,
+        source: &SourceName,
+        after: Option<&PlaceToken>,
+        limit: usize,
+    ) -> Result<Vec<(PlaceKey, PlaceRow)>, StoreError> {
+        let (first, end) = source_range(source);
+        let first = match after {
+            None => Bound::Included(first),
+            Some(token) => Bound::Excluded(key_text(&PlaceKey::new(source, token))),
+        };
+        let range = (first.as_ref().map(String::as_str), Bound::Excluded(end.as_str()));
+        let mut rows = Vec::new();
+        for row in
+            self.places()?.range::<&str>(range).map_err(|error| self.fault(error))?.take(limit)
+        {
+            let (key, row) = row.map_err(|error| self.fault(error))?;
+            let bytes = self.packed(key.value(), row.value())?;
+            let row = self.view(key.value(), &bytes)?;
+            rows.push((row.key(), row.to_row()));
         }
         Ok(rows)
     }

@@ -38,7 +38,9 @@ fn row(parent: Option<&str>, title: &str, folder: bool) -> PlaceRow {
     PlaceRow {
         object: Object::new(if folder { ObjType::Folder } else { ObjType::Docx }, title),
         target: None,
+        target_place: None,
         title: title.to_owned(),
+        object_title: None,
         parent: parent.map(PlaceToken::from),
         created_secs: 1_600_000_000,
         order: 0,
@@ -64,7 +66,8 @@ fn put(source: &str, token: &str, parent: Option<&str>, folder: bool) -> RowChan
 }
 
 fn source(name: &str, root: &str) -> RowChange {
-    let source = SourceRow { entry: None, root: root.to_owned(), full_walk_secs: Some(1) };
+    let source =
+        SourceRow { root: root.to_owned(), full_walk_secs: Some(1), ..SourceRow::default() };
     RowChange::Source { name: name.into(), source }
 }
 
@@ -140,8 +143,11 @@ fn what_is_recorded_is_there_after_reopening() {
 
 #[test]
 fn only_a_real_change_counts_as_one() {
-    let walked =
-        |secs| SourceRow { entry: None, root: "root1".to_owned(), full_walk_secs: Some(secs) };
+    let walked = |secs| SourceRow {
+        root: "root1".to_owned(),
+        full_walk_secs: Some(secs),
+        ..SourceRow::default()
+    };
     let cases = [
         (vec![put("drive", "F", None, true)], false, "the same row"),
         (vec![RowChange::Drop { key: key("drive", "none") }], false, "a row that is not there"),

@@ -218,6 +218,12 @@ impl Progress for Reporter {
         self.show(&mut state, false);
     }
 
+    fn detail(&self, message: &str) {
+        if self.ui.verbosity() > 0 {
+            self.ui.note(message);
+        }
+    }
+
     fn warn(&self, message: &str) {
         self.ui.warn(message);
     }

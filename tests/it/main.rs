@@ -7,6 +7,7 @@ mod support;
 
 mod accounts;
 mod changes;
+mod cheap;
 mod comments;
 mod doctor;
 mod exports;
@@ -27,4 +28,5 @@ mod sources;
 mod titles;
 mod uploads;
 mod verify;
+mod walks;
 mod wrong_input;

@@ -1,20 +1,19 @@
 //! Large tenants: memory, time and bytes a place. The copy is not fetched but filled in: a
 //! plan says which files there are to be, and each gets a few bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
 use feishu_mirror::clock::Clock;
-use feishu_mirror::commands::survey::{Known, roster_of};
+use feishu_mirror::commands::survey::{Manifest, roster_of};
 use feishu_mirror::config::Config;
-use feishu_mirror::crawl;
+use feishu_mirror::crawl::{self, KeepsNothing, Nights};
 use feishu_mirror::feishu::{Client, Credentials, Settings};
-use feishu_mirror::model::SourceName;
 use feishu_mirror::model::local::{LocalEntry, LocalState};
 use feishu_mirror::model::recorded::{Loc, ProductKey, ProductRow, Recorded, Slot, Stamp};
-use feishu_mirror::model::tree::{Node, RemoteTree, Sifted};
+use feishu_mirror::model::tree::{RemoteTree, Sifted};
 use feishu_mirror::model::{ContentHash, Format};
 use feishu_mirror::plan::{self, Answers, Inputs, Options};
 use feishu_mirror::progress::Silent;
@@ -152,9 +151,15 @@ async fn listed(tenant: &Tenant, config: &Config) -> RemoteTree {
         max_calls: 0,
     };
     let client = Client::new(settings, tenant.http(), tenant.clock());
-    let all = |_: &SourceName, _: &str, _: &Node| Sifted::Keep;
+    let nights = Nights {
+        ways: BTreeMap::new(),
+        keeper: &KeepsNothing,
+        now_secs: 0,
+        sift: &|_, _, _| Sifted::Keep,
+    };
     let stop = CancellationToken::new();
-    crawl::crawl(&client, &config.sources, &config.rules, true, &all, &Silent, &stop).await.unwrap()
+    let (sources, rules) = (&config.sources, &config.rules);
+    crawl::crawl(&client, sources, rules, true, &Silent, &stop, nights).await.unwrap()
 }
 
 /// The manifest once everything that the first plan wants is there.
@@ -241,7 +246,7 @@ fn plan_alone(large: &Large, state: &Path) {
     let rows = Store::read_rows(state).unwrap().unwrap();
     let began = Instant::now();
     let mut roster =
-        roster_of(&Known::Rows(rows), &config.sources, &config.rules).unwrap().unwrap();
+        roster_of(&Manifest::Rows(rows), &config.sources, &config.rules).unwrap().unwrap();
     let enrolled = began.elapsed();
     let mut less = RemoteTree::default();
     for (name, source) in &tree.sources {

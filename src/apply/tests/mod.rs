@@ -235,7 +235,9 @@ pub fn row(token: &str, parent: Option<&str>, names: &[(Slot, &str)]) -> PlaceRo
     PlaceRow {
         object: Object::new(ty, token),
         target: None,
+        target_place: None,
         title: names[0].1.to_owned(),
+        object_title: None,
         parent: parent.map(PlaceToken::from),
         created_secs: 0,
         order: 0,

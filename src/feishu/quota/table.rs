@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::window::USED;
+
 /// An official limit: so many calls in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
@@ -179,6 +181,18 @@ impl Endpoint {
     /// `/path/:pattern`.
     pub(in crate::feishu) fn pattern(self) -> &'static str {
         self.name().split_once(' ').expect("a row names its path").1
+    }
+
+    /// How long so many calls take at best for who may use this share of the official
+    /// limits and is alone.
+    pub(in crate::feishu) fn time_for(self, calls: u64, share: f64) -> Duration {
+        let paced = TABLE[self.0].windows.iter().filter(|window| window.span < DAY);
+        let secs = paced.map(|window| {
+            #[expect(clippy::cast_precision_loss, reason = "nobody waits for so many")]
+            let calls = calls as f64;
+            window.span.as_secs_f64() * calls / (f64::from(window.calls) * share * USED)
+        });
+        Duration::try_from_secs_f64(secs.fold(0.0, f64::max)).unwrap_or(Duration::MAX)
     }
 
     /// True where a day has a cap of its own.

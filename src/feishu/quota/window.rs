@@ -20,7 +20,7 @@ use super::learned::Rate;
 use super::table::{DAY, Endpoint, MINUTE, Row, TABLE, Window};
 
 /// Share of a limit that is used.
-const USED: f64 = 0.95;
+pub(super) const USED: f64 = 0.95;
 
 /// The present moment on both clocks: the timer's, and the one that other processes and
 /// later runs go by.

@@ -25,7 +25,9 @@ fn row(ty: &str, token: &str, parent: Option<&str>, slots: &[(Slot, &str)]) -> P
     PlaceRow {
         object: Object::new(ObjType::from(ty), format!("obj-{token}").as_str()),
         target: None,
+        target_place: None,
         title: format!("Title of {token}"),
+        object_title: None,
         parent: parent.map(PlaceToken::from),
         created_secs: 100,
         order: 0,

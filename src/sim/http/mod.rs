@@ -27,6 +27,7 @@ mod page;
 mod records;
 mod registration;
 mod scopes;
+mod search;
 mod sheets;
 mod table;
 mod values;

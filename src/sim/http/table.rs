@@ -8,8 +8,8 @@ use super::super::scopes;
 use super::super::state::State;
 use super::{
     Reply, Req, application, auth, bitable, board, clock, comments, consent, contact, device, docx,
-    download, drive, export, meetings, metas, minutes, oauth, records, registration, sheets,
-    values, wiki,
+    download, drive, export, meetings, metas, minutes, oauth, records, registration, search,
+    sheets, values, wiki,
 };
 
 /// What answers a call.
@@ -218,6 +218,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         .opened_by(scopes::BOARDS),
         get("/board/v1/whiteboards/:whiteboard_id/theme", Either, Limit::minute(20), board::theme)
             .opened_by(scopes::BOARDS),
+        post("/search/v2/doc_wiki/search", User, Limit::minute(100), search::doc_wiki)
+            .opened_by(scopes::SEARCH),
         post("/minutes/v1/minutes/search", User, Limit::minute(100), minutes::search)
             .opened_by(scopes::MINUTE_SEARCH),
         get("/minutes/v1/minutes/:minute_token", Either, Limit::second(5), minutes::get)

@@ -9,6 +9,7 @@ mod minutes;
 mod oauth;
 mod places;
 mod renewal;
+mod search;
 
 use std::time::Duration;
 

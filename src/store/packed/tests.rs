@@ -167,6 +167,9 @@ fn any_row() -> impl Strategy<Value = (PlaceToken, PlaceRow)> {
                 // Most URLs end in it.
                 url: url.map(|url| if url.ends_with('/') { url + &obj } else { url }),
                 object: Object { ty, token: ObjToken::new(obj) },
+                // As seldom as a target: where there is one, there are all three.
+                target_place: rare.target.as_ref().map(|target| target.token.as_str().into()),
+                object_title: rare.target.as_ref().map(|target| target.token.as_str().to_owned()),
                 target: rare.target,
                 title,
                 parent: parent.map(PlaceToken::new),

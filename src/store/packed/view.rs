@@ -290,6 +290,8 @@ impl<'a> RowView<'a> {
         PlaceRow {
             object: Object { ty: self.obj_type(), token: ObjToken::new(self.obj_token) },
             target: rare.and_then(|rare| rare.target.clone()),
+            target_place: rare.and_then(|rare| rare.target_place.clone()),
+            object_title: rare.and_then(|rare| rare.object_title.clone()),
             title: self.title.to_owned(),
             parent: self.parent.map(PlaceToken::from),
             created_secs: self.created_secs,
