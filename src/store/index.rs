@@ -119,7 +119,7 @@ pub fn write_index_to(
 ) -> io::Result<()> {
     line(&mut out, &header(meta, recorded.places.len() as u64, recorded.sources.clone()))?;
     for (key, row) in &recorded.places {
-        let paths = paths(recorded.folder(&key.source, row.parent.as_ref()), row);
+        let paths = paths(recorded.folder(&key.source, row.parent.as_ref()).as_ref(), row);
         line(&mut out, &LineOut { source: &key.source, token: &key.token, paths, row })?;
     }
     Ok(())
@@ -139,7 +139,7 @@ pub fn write_index_of(mut out: impl Write, rows: &Rows, meta: &IndexMeta) -> io:
         // Nobody reads on once the disk is full.
         if written.is_ok() {
             let (key, row) = (view.key(), view.to_row());
-            let paths = paths(folders.at(view.source(), view.parent()), &row);
+            let paths = paths(folders.at(view.source(), view.parent()).as_ref(), &row);
             written = line(
                 &mut out,
                 &LineOut { source: &key.source, token: &key.token, paths, row: &row },
@@ -332,10 +332,10 @@ fn line(out: &mut impl Write, row: &impl Serialize) -> io::Result<()> {
 
 /// Where a place's products and its folder stand in the copy, whose names are in `folder`;
 /// what is parked in the middle of a swap is not in it.
-fn paths(folder: Option<Loc>, row: &PlaceRow) -> BTreeMap<String, String> {
+fn paths(folder: Option<&Loc>, row: &PlaceRow) -> BTreeMap<String, String> {
     let slot = |slot: Slot| match row.elsewhere.get(&slot) {
         Some(at) => Some(at.clone()),
-        None => folder.as_ref()?.join(row.names.get(&slot)?),
+        None => folder?.join(row.names.get(&slot)?),
     };
     let dir = ProductKey::whole(Slot::Dir);
     let own = row.names.contains_key(&Slot::Dir).then(|| slot(Slot::Dir)).flatten();

@@ -163,12 +163,11 @@ pub(super) fn pack(token: &PlaceToken, row: &PlaceRow) -> Vec<u8> {
     let mut out = Out(Vec::with_capacity(224));
     out.byte(FORM);
     out.byte(flags);
-    match type_code(&object.ty) {
-        Some(code) => out.byte(code),
-        None => {
-            out.byte(OTHER_TYPE);
-            out.text(object.ty.as_str());
-        }
+    if let Some(code) = type_code(&object.ty) {
+        out.byte(code);
+    } else {
+        out.byte(OTHER_TYPE);
+        out.text(object.ty.as_str());
     }
     if flags & OBJECT_IS_PLACE == 0 {
         out.text(obj_token);

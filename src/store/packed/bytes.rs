@@ -14,10 +14,10 @@ impl Out {
     /// Seven bits a byte, the lowest first; the top bit says that more follow.
     pub(super) fn number(&mut self, mut n: u64) {
         while n >= 0x80 {
-            self.0.push((n & 0x7f) as u8 | 0x80);
+            self.0.push(n.to_le_bytes()[0] | 0x80);
             n >>= 7;
         }
-        self.0.push(n as u8);
+        self.0.push(n.to_le_bytes()[0]);
     }
 
     /// A number that may be negative, as its distance from one that is likely near: small
