@@ -52,15 +52,12 @@ async fn a_walk_goes_on_where_it_was_cut_short() {
     let (tenant, _) = wiki(20);
     let mirror = Mirror::with(&tenant, CONFIG);
     capped(&mirror, 10).await.exits(2);
-    let listed = tenant.calls("GET", NODES);
+    let listed = tenant.calls("GET", NODES) as u64;
     let status = mirror.run(&["status", "--json"]).await.success().events().pop().unwrap();
     let walk = &status["sources"][0];
     assert_eq!(walk["full_walk_secs"], serde_json::Value::Null);
     let (done, left) = (&walk["unfinished"]["listed"], &walk["unfinished"]["left"]);
-    assert_eq!(
-        (done.as_u64().unwrap() as usize, left.as_u64().unwrap()),
-        (listed, 21 - listed as u64)
-    );
+    assert_eq!((done.as_u64().unwrap(), left.as_u64().unwrap()), (listed, 21 - listed));
     mirror.run(&["status"]).await.success().says(&["known to be left", "never walked"]);
 
     nights(&mirror, 10).await;
@@ -238,7 +235,7 @@ async fn a_doubtful_walk_is_begun_anew() {
     let (tenant, parts) = wiki(10);
     let mirror = Mirror::with(&tenant, &format!("{CONFIG}[limits]\nretries = 0\n"));
     let broken = Fault::new("GET", NODES, Effect::status(400, 131_002));
-    tenant.fault(broken.containing(&parts[9].place_token()));
+    tenant.fault(broken.containing(parts[9].place_token()));
     capped(&mirror, 9).await.exits(2);
     assert!(!mirror.state(LOG).exists(), "it ended with an error");
     tenant.calm().forget_calls();
