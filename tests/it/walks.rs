@@ -1,6 +1,7 @@
 //! Walks that take more than one run: they go on where they were cut short, are whole once
 //! every parent was listed, and never delete what is there.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{Mirror, Run, SOURCES, tenant};
@@ -170,6 +171,37 @@ async fn an_interrupt_keeps_the_walk() {
     mirror.sync().await.success();
     assert_eq!(tenant.calls("GET", NODES), 21 - listed);
     assert_eq!(mirror.files().len(), 60);
+}
+
+/// A long walk is written while it goes on, so that a kill costs its last seconds; once it
+/// is recorded as whole, nothing of it is left.
+#[tokio::test(start_paused = true)]
+async fn a_long_walk_is_written_on_the_way() {
+    let (tenant, _) = wiki(150);
+    let mirror = Mirror::with(&tenant, CONFIG);
+    let seen: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let (file, there) = (mirror.state(LOG), seen.clone());
+    // What would be there if the power went now.
+    let look = Effect::run(move || {
+        *there.lock().unwrap() = std::fs::read(&file).unwrap_or_default();
+    });
+    tenant.fault(Fault::new("GET", NODES, look).nth(140));
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", NODES), 153, "150 of the parts, three pages of the space");
+    assert!(!mirror.state(LOG).exists());
+
+    let killed = Mirror::with(&tenant, CONFIG);
+    tenant.calm();
+    capped(&killed, 3).await.exits(2);
+    let log = seen.lock().unwrap().clone();
+    let listed = String::from_utf8(log.clone()).unwrap().matches("\"listed\"").count();
+    assert!(listed >= 100, "{listed}");
+    std::fs::create_dir_all(killed.state("walks")).unwrap();
+    std::fs::write(killed.state(LOG), log).unwrap();
+    tenant.forget_calls();
+    killed.sync().await.success();
+    assert_eq!(tenant.calls("GET", NODES), 151 - listed);
+    assert_eq!(killed.files(), mirror.files());
 }
 
 /// A log that is torn serves as far as it goes; one that is damaged, too old or another
