@@ -325,13 +325,11 @@ impl Finder<'_> {
                 path.push(parent);
                 continue;
             }
-            match self.top_of(walk, &space).await? {
-                Some(top) => parents.push((top, List::Wiki { space, node: None })),
-                None => {
-                    self.strange.extend(path);
-                    return Ok(());
-                }
-            }
+            let Some(top) = self.top_of(walk, &space).await? else {
+                self.strange.extend(path);
+                return Ok(());
+            };
+            parents.push((top, List::Wiki { space, node: None }));
             break;
         }
         for (parent, list) in parents.into_iter().rev() {

@@ -80,6 +80,15 @@ enum Line {
     Planned,
 }
 
+/// [`Line::Listed`] as it is written.
+#[derive(Serialize)]
+#[serde(tag = "line", rename = "listed")]
+struct Listed<'a> {
+    at: Option<&'a PlaceToken>,
+    list: &'a List,
+    found: &'a [Found],
+}
+
 impl Line {
     fn text(&self) -> String {
         let mut text = serde_json::to_string(self).expect("plain data has a JSON form");
@@ -201,14 +210,7 @@ impl<'a> Log<'a> {
         if self.is_broken {
             return;
         }
-        #[derive(Serialize)]
-        #[serde(tag = "line", rename = "listed")]
-        struct Borrowed<'b> {
-            at: Option<&'b PlaceToken>,
-            list: &'b List,
-            found: &'b [Found],
-        }
-        let line = serde_json::to_string(&Borrowed { at, list, found });
+        let line = serde_json::to_string(&Listed { at, list, found });
         self.lines.push_str(&line.expect("plain data has a JSON form"));
         self.lines.push('\n');
     }

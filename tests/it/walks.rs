@@ -1,6 +1,7 @@
 //! Walks that take more than one run: they go on where they were cut short, are whole once
 //! every parent was listed, and never delete what is there.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::support::{Mirror, Run, SOURCES, tenant};
@@ -52,15 +53,12 @@ async fn a_walk_goes_on_where_it_was_cut_short() {
     let (tenant, _) = wiki(20);
     let mirror = Mirror::with(&tenant, CONFIG);
     capped(&mirror, 10).await.exits(2);
-    let listed = tenant.calls("GET", NODES);
+    let listed = tenant.calls("GET", NODES) as u64;
     let status = mirror.run(&["status", "--json"]).await.success().events().pop().unwrap();
     let walk = &status["sources"][0];
     assert_eq!(walk["full_walk_secs"], serde_json::Value::Null);
     let (done, left) = (&walk["unfinished"]["listed"], &walk["unfinished"]["left"]);
-    assert_eq!(
-        (done.as_u64().unwrap() as usize, left.as_u64().unwrap()),
-        (listed, 21 - listed as u64)
-    );
+    assert_eq!((done.as_u64().unwrap(), left.as_u64().unwrap()), (listed, 21 - listed));
     mirror.run(&["status"]).await.success().says(&["known to be left", "never walked"]);
 
     nights(&mirror, 10).await;
@@ -175,6 +173,37 @@ async fn an_interrupt_keeps_the_walk() {
     assert_eq!(mirror.files().len(), 60);
 }
 
+/// A long walk is written while it goes on, so that a kill costs its last seconds; once it
+/// is recorded as whole, nothing of it is left.
+#[tokio::test(start_paused = true)]
+async fn a_long_walk_is_written_on_the_way() {
+    let (tenant, _) = wiki(150);
+    let mirror = Mirror::with(&tenant, CONFIG);
+    let seen: Arc<Mutex<Vec<u8>>> = Arc::default();
+    let (file, there) = (mirror.state(LOG), seen.clone());
+    // What would be there if the power went now.
+    let look = Effect::run(move || {
+        *there.lock().unwrap() = std::fs::read(&file).unwrap_or_default();
+    });
+    tenant.fault(Fault::new("GET", NODES, look).nth(140));
+    mirror.sync().await.success();
+    assert_eq!(tenant.calls("GET", NODES), 153, "150 of the parts, three pages of the space");
+    assert!(!mirror.state(LOG).exists());
+
+    let killed = Mirror::with(&tenant, CONFIG);
+    tenant.calm();
+    capped(&killed, 3).await.exits(2);
+    let log = seen.lock().unwrap().clone();
+    let listed = String::from_utf8(log.clone()).unwrap().matches("\"listed\"").count();
+    assert!(listed >= 100, "{listed}");
+    std::fs::create_dir_all(killed.state("walks")).unwrap();
+    std::fs::write(killed.state(LOG), log).unwrap();
+    tenant.forget_calls();
+    killed.sync().await.success();
+    assert_eq!(tenant.calls("GET", NODES), 151 - listed);
+    assert_eq!(killed.files(), mirror.files());
+}
+
 /// A log that is torn serves as far as it goes; one that is damaged, too old or another
 /// source's is worth nothing; and one with a failed listing is not gone on with.
 #[tokio::test(start_paused = true)]
@@ -238,7 +267,7 @@ async fn a_doubtful_walk_is_begun_anew() {
     let (tenant, parts) = wiki(10);
     let mirror = Mirror::with(&tenant, &format!("{CONFIG}[limits]\nretries = 0\n"));
     let broken = Fault::new("GET", NODES, Effect::status(400, 131_002));
-    tenant.fault(broken.containing(&parts[9].place_token()));
+    tenant.fault(broken.containing(parts[9].place_token()));
     capped(&mirror, 9).await.exits(2);
     assert!(!mirror.state(LOG).exists(), "it ended with an error");
     tenant.calm().forget_calls();
