@@ -182,8 +182,8 @@ impl Disk {
 }
 
 impl Staged {
-    /// Begins to make sure that what is written so far lasts; the sidecar says so at the
-    /// next such point.
+    /// Begins to make sure that what is written so far lasts. The sidecar says so with the
+    /// first write after that is done, at the latest at the next such point.
     pub(super) fn begin_durable(&mut self) -> Result<(), DiskError> {
         self.end_durable()?;
         let (faults, label) = (self.staging.faults.clone(), Arc::clone(&self.label));
@@ -201,6 +201,15 @@ impl Staged {
             // The system has no thread left: then here.
             Err(_) => self.make_durable(),
         }
+    }
+
+    /// Writes the sidecar of a durable point that was begun and is done.
+    pub(super) fn note_durable(&mut self) -> Result<(), DiskError> {
+        let syncing = self.partial.as_ref().and_then(|partial| partial.syncing.as_ref());
+        if syncing.is_some_and(|syncing| syncing.thread.is_finished()) {
+            self.end_durable()?;
+        }
+        Ok(())
     }
 
     /// Waits for the durable point that was begun, if one was, and writes the sidecar.

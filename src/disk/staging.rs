@@ -228,6 +228,7 @@ impl Staged {
         faults.run(Op::Write, &label, || self.open_file().write_all(chunk))?;
         self.hasher.update(chunk);
         self.size += chunk.len() as u64;
+        self.note_durable()?;
         if self.partial.as_ref().is_some_and(|partial| partial.is_due(self.size)) {
             self.begin_durable()?;
         }
