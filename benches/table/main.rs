@@ -3,7 +3,8 @@
 //!
 //! Every row has a bound that was computed or measured in the same run, since machines differ
 //! and are noisy: what quotas, `curl`, BLAKE3 alone and so on make of the same work. `ratio`
-//! is how much of it was reached; 1.00 is the best there is.
+//! is how much of it was reached: 1.00 is the best there is, and above 1 means that the work
+//! took less than what it is compared with.
 
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 #![expect(
