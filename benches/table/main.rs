@@ -89,12 +89,12 @@ impl Table {
     /// Prints a row.
     pub fn row(&mut self, row: Row) {
         let line = |a: &str, b: &str, c: &str, d: &str, e: &str| {
-            println!("| {a:<58} | {b:>22} | {c:>26} | {d:>5} | {e:<22} |");
+            println!("| {a:<66} | {b:>22} | {c:>26} | {d:>5} | {e:<22} |");
         };
         if !self.begun {
             line("measure", "figure", "bound", "ratio", "goal");
             let dash = "-";
-            println!("|{dash:-<60}|{dash:->23}:|{dash:->27}:|{dash:->6}:|{dash:-<24}|");
+            println!("|{dash:-<68}|{dash:->23}:|{dash:->27}:|{dash:->6}:|{dash:-<24}|");
             self.begun = true;
         }
         let ratio = row.ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default();
