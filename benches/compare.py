@@ -288,12 +288,12 @@ def measure(tool, binary, fixture, pages, quotas, logs):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def table(rows):
-    columns = list(rows[0])
-    print("| " + " | ".join(columns) + " |")
-    print("|" + " --- |" * len(columns))
-    for row in rows:
-        print("| " + " | ".join(str(row[column]) for column in columns) + " |")
+def show(row, first):
+    """Prints a row as soon as it is there: a run under the official quotas takes minutes."""
+    if first:
+        print("| " + " | ".join(row) + " |")
+        print("|" + " --- |" * len(row))
+    print("| " + " | ".join(str(value) for value in row.values()) + " |", flush=True)
 
 
 def main():
@@ -326,10 +326,11 @@ def main():
     for quotas in arguments.quotas:
         for tool in contestants:
             try:
-                rows.extend(measure(tool, arguments.binary, str(file), pages, quotas, work))
+                for row in measure(tool, arguments.binary, str(file), pages, quotas, work):
+                    show(row, first=not rows)
+                    rows.append(row)
             except OSError as error:
                 print(f"{tool.name} cannot be run and is left out: {error}", file=sys.stderr)
-    table(rows)
     for row in rows:
         if row["exit"] not in (0, 2):
             print(f"{row['tool']} ended with exit code {row['exit']}: see {work}", file=sys.stderr)
