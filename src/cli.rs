@@ -332,6 +332,10 @@ pub struct Demo {
     /// A tenant from a JSON file instead of the built-in one
     #[arg(long, value_name = "FILE")]
     pub fixture: Option<PathBuf>,
+    /// Quotas of the tenant, in multiples of the official ones [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        requires = "serve")]
+    pub quotas: Option<u32>,
 }
 
 /// `completions`.

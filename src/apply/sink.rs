@@ -3,29 +3,39 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
 
 use crate::disk::{Disk, DiskError, Sealed, Staged};
 
 use super::signature::LONGEST;
 
-/// Bytes gathered before a blocking thread writes them.
+/// Bytes gathered before a blocking thread writes them, while the next ones come in.
 const CHUNK: usize = 1 << 20;
 
 /// A staged file that async code writes to.
 pub(super) struct Sink {
-    /// `None` only while a blocking thread has it, or after a write failed.
+    /// `None` only while a blocking thread has it.
     /// Boxed: it holds a whole hasher, and this is passed along through many futures.
     staged: Option<Box<Staged>>,
+    /// The blocking thread that has it.
+    writing: Option<JoinHandle<Written>>,
     buffer: Vec<u8>,
+    /// The other buffer, empty.
+    spare: Vec<u8>,
     head: Vec<u8>,
     size: u64,
 }
+
+/// What a blocking thread gives back: the file, the emptied buffer, and how it went.
+type Written = (Box<Staged>, Vec<u8>, Result<(), DiskError>);
 
 impl Sink {
     /// Goes on where `staged` ends.
     pub(super) fn new(staged: Staged) -> Self {
         let size = staged.size;
-        Self { staged: Some(Box::new(staged)), buffer: Vec::new(), head: Vec::new(), size }
+        let (buffer, spare) = (Vec::new(), Vec::new());
+        let staged = Some(Box::new(staged));
+        Self { staged, writing: None, buffer, spare, head: Vec::new(), size }
     }
 
     /// Bytes so far, with those not yet written.
@@ -38,29 +48,44 @@ impl Sink {
         &self.head
     }
 
-    /// Adds a chunk.
+    /// Adds a chunk. An error may be that of an earlier one.
     pub(super) async fn write(&mut self, chunk: &Bytes) -> Result<(), DiskError> {
         let missing = LONGEST.saturating_sub(self.head.len()).min(chunk.len());
         self.head.extend_from_slice(&chunk[..missing]);
         self.size += chunk.len() as u64;
         self.buffer.extend_from_slice(chunk);
-        if self.buffer.len() >= CHUNK { self.drain().await } else { Ok(()) }
+        if self.buffer.len() >= CHUNK { self.hand_over().await } else { Ok(()) }
     }
 
-    async fn drain(&mut self) -> Result<(), DiskError> {
+    /// Has what was gathered written, once what went before is.
+    async fn hand_over(&mut self) -> Result<(), DiskError> {
+        self.settle().await?;
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let mut staged = self.staged.take().expect("only a blocking write takes it away");
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let (staged, buffer, result) = blocking(move || {
-            let result = staged.write(&buffer);
-            buffer.clear();
-            (staged, buffer, result)
-        })
-        .await;
-        (self.staged, self.buffer) = (Some(staged), buffer);
+        let mut staged = self.staged.take().expect("settle puts it back");
+        let mut full = std::mem::replace(&mut self.buffer, std::mem::take(&mut self.spare));
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            let result = staged.write(&full);
+            full.clear();
+            (staged, full, result)
+        }));
+        Ok(())
+    }
+
+    /// Waits for the blocking thread, if one has the file.
+    async fn settle(&mut self) -> Result<(), DiskError> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        // Taken away only afterwards: who gives up waiting finds it here again.
+        let (staged, spare, result) = joined(writing).await;
+        self.writing = None;
+        (self.staged, self.spare) = (Some(staged), spare);
         result
+    }
+
+    async fn drain(&mut self) -> Result<(), DiskError> {
+        self.hand_over().await?;
+        self.settle().await
     }
 
     /// Flushes, fsyncs and closes.
@@ -74,6 +99,8 @@ impl Sink {
     pub(super) async fn drop_or_keep(mut self, keep: bool) -> Result<(), DiskError> {
         if keep {
             self.drain().await?;
+        } else if let Err(error) = self.settle().await {
+            tracing::debug!(%error, "not written, and not wanted any more");
         }
         match self.staged.take() {
             Some(staged) => blocking(move || staged.drop_or_keep(keep)).await,
@@ -107,7 +134,12 @@ pub(super) async fn discard(disk: &Arc<Disk>, files: impl IntoIterator<Item = Se
 
 /// Runs what blocks where it may.
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    joined(&mut tokio::task::spawn_blocking(work)).await
+}
+
+/// What a blocking thread gives back; its panic goes on here.
+async fn joined<T>(thread: &mut JoinHandle<T>) -> T {
+    match thread.await {
         Ok(value) => value,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -39,9 +39,10 @@ const SHOWN: usize = 60;
 /// Runs the demo, or only the tenant.
 pub async fn run(session: &Session, args: &Demo) -> Result<u8, Problem> {
     let tenant = tenant(session, args.fixture.as_deref())?;
-    tenant.quotas(Quotas::official().times(FASTER));
+    let times = args.quotas.map_or(FASTER, f64::from);
+    tenant.quotas(Quotas::official().times(times));
     match args.serve {
-        Some(addr) => serve_only(session, tenant, addr).await,
+        Some(addr) => serve_only(session, tenant, addr, times).await,
         None => show(session, args, tenant).await,
     }
 }
@@ -62,17 +63,22 @@ async fn serve(tenant: Tenant, addr: SocketAddr) -> Result<(SocketAddr, Serving)
     })
 }
 
-async fn serve_only(session: &Session, tenant: Tenant, addr: SocketAddr) -> Result<u8, Problem> {
+async fn serve_only(
+    session: &Session,
+    tenant: Tenant,
+    addr: SocketAddr,
+    times: f64,
+) -> Result<u8, Problem> {
     let (addr, serving) = serve(tenant, addr).await?;
     let ui = &session.ui;
     if ui.is_json() {
         ui.json(&serde_json::json!({ "event": "serving", "url": format!("http://{addr}") }));
     } else {
         ui.result(&format!("a simulated tenant listens at http://{addr} until Ctrl-C"));
-        ui.result(&format!("its quotas are {FASTER} times the official ones"));
+        ui.result(&format!("its quotas are {times} times the official ones"));
         ui.result("\nin mirror.toml:\n");
         ui.result(&format!("[account]\ndomain = {}", domain(addr)));
-        ui.result(&format!("[limits]\nquota_share = {FASTER:.1}"));
+        ui.result(&format!("[limits]\nquota_share = {times:.1}"));
         ui.result("\nin the environment, one of:\n");
         ui.result(&format!("export FEISHU_USER_ACCESS_TOKEN={}", sim::USER_TOKEN));
         ui.result(&format!(

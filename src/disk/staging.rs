@@ -228,8 +228,9 @@ impl Staged {
         faults.run(Op::Write, &label, || self.open_file().write_all(chunk))?;
         self.hasher.update(chunk);
         self.size += chunk.len() as u64;
+        self.note_durable()?;
         if self.partial.as_ref().is_some_and(|partial| partial.is_due(self.size)) {
-            self.make_durable()?;
+            self.begin_durable()?;
         }
         Ok(())
     }
@@ -238,6 +239,7 @@ impl Staged {
     pub fn seal(mut self) -> Result<Sealed, DiskError> {
         let faults = self.staging.faults.clone();
         let label = Arc::clone(&self.label);
+        self.end_sync()?;
         faults.run(Op::Write, &label, || self.open_file().flush())?;
         faults.run(Op::Sync, &label, || self.open_file().get_ref().sync_all())?;
         if self.partial.is_some() {

@@ -49,6 +49,12 @@ impl Log {
         }
     }
 
+    /// How many calls were refused for coming too often, whatever the HTTP status.
+    pub fn rate_limited(&self) -> usize {
+        let codes = [99_991_400, 1_061_045, 1_254_290];
+        self.calls.iter().filter(|call| codes.contains(&call.code)).count()
+    }
+
     /// Begins the count again.
     pub fn forget(&mut self) {
         self.forgotten += self.calls.len();

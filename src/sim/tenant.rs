@@ -269,8 +269,7 @@ impl Tenant {
 
     /// How many calls were refused for coming too often, whatever the HTTP status.
     pub fn rate_limited(&self) -> usize {
-        let codes = [99_991_400, 1_061_045, 1_254_290];
-        self.lock().log.calls.iter().filter(|call| codes.contains(&call.code)).count()
+        self.lock().log.rate_limited()
     }
 
     /// Begins the count again.

@@ -69,7 +69,8 @@ fn a_killed_download_goes_on_from_a_durable_point() {
     let place = Place::new();
     let block: Vec<u8> = (0..1 << 20).map(|n: u32| n.to_le_bytes()[1]).collect();
     let mut staged = place.disk.stage_partial("boxcn1", &validators()).unwrap();
-    for _ in 0..10 {
+    // At the second point, the first one is certain.
+    for _ in 0..16 {
         staged.write(&block).unwrap();
     }
     // `kill -9` runs no destructor.
@@ -85,6 +86,32 @@ fn a_killed_download_goes_on_from_a_durable_point() {
     let mut whole = block.repeat(8);
     whole.extend(b"end");
     assert_eq!((sealed.size, sealed.blake3), (whole.len() as u64, hash(&whole)));
+}
+
+/// The disk tells once that it lost bytes, to the thread that syncs them.
+#[cfg(feature = "test-hooks")]
+#[test]
+fn a_durable_point_that_fails_on_its_thread_fails_the_file() {
+    type End = fn(Staged) -> Result<(), DiskError>;
+    let ends: [End; 3] = [
+        |staged| staged.seal().map(drop),
+        |staged| staged.drop_or_keep(true),
+        |mut staged| staged.write(&vec![0; 8 << 20]),
+    ];
+    for end in ends {
+        // The first one is for the thread's own handle.
+        let syncs = AtomicUsize::new(0);
+        let faults = Faults::when(move |op, _| {
+            let second = op == Op::Sync && syncs.fetch_add(1, Ordering::Relaxed) == 1;
+            second.then(|| io::Error::other("bytes were lost"))
+        });
+        let place = Place::with(&faults);
+        let mut staged = place.disk.stage_partial("boxcn1", &validators()).unwrap();
+        staged.write(&vec![0; 8 << 20]).unwrap();
+        let error = end(staged).unwrap_err();
+        assert_eq!(error.to_string(), "cannot write to disk staging/partial/boxcn1.part");
+        assert!(place.disk.resume("boxcn1").unwrap().is_none(), "nothing vouches for it");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod auth;
 mod bitable;
 mod board;
 mod body;
+mod calls;
 mod clock;
 mod comments;
 pub mod consent;

@@ -7,9 +7,9 @@ use super::super::quota::Limit;
 use super::super::scopes;
 use super::super::state::State;
 use super::{
-    Reply, Req, application, auth, bitable, board, clock, comments, consent, contact, device, docx,
-    download, drive, export, meetings, metas, minutes, oauth, records, registration, search,
-    sheets, values, wiki,
+    Reply, Req, application, auth, bitable, board, calls, clock, comments, consent, contact,
+    device, docx, download, drive, export, meetings, metas, minutes, oauth, records, registration,
+    search, sheets, values, wiki,
 };
 
 /// What answers a call.
@@ -250,6 +250,8 @@ pub fn endpoints() -> Vec<Endpoint> {
             .opened_by(scopes::CONTACT),
         get("/sim/clock", Nothing, Limit::second(1_000_000), clock::show),
         post("/sim/clock", Nothing, Limit::second(1_000_000), clock::jump),
+        get("/sim/calls", Nothing, Limit::second(1_000_000), calls::show),
+        post("/sim/calls/forget", Nothing, Limit::second(1_000_000), calls::forget),
         get("/sim/media/:signature", Nothing, Limit::second(1_000_000), download::signed),
         get("/sim/minutes/:signature", Nothing, Limit::second(1_000_000), minutes::signed),
     ]

@@ -171,3 +171,19 @@ async fn tcp_is_for_loopback_only() {
     assert_eq!(ask().await.unwrap().bytes().await.unwrap().len(), 5);
     assert_eq!(ask().await.unwrap().status(), 200);
 }
+
+/// Other programs read the counts over the wire; reading them counts for nothing.
+#[tokio::test(start_paused = true)]
+async fn calls_are_counted_for_other_processes() {
+    let tenant = Tenant::new(clock());
+    for _ in 0..21 {
+        get(&tenant, "/drive/v1/files").await;
+    }
+    get(&tenant, "/sim/calls").await;
+    let counts = get(&tenant, "/sim/calls").await.json();
+    assert_eq!(counts["data"]["total"], 21);
+    assert_eq!(counts["data"]["rate_limited"], 1);
+    assert_eq!(counts["data"]["endpoints"], json!({"GET /drive/v1/files": 21}));
+    post(&tenant, "/sim/calls/forget", json!({})).await;
+    assert_eq!(get(&tenant, "/sim/calls").await.json()["data"]["total"], 0);
+}
