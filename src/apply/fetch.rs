@@ -16,15 +16,17 @@ use crate::feishu::{ApiError, Base, Class, Client};
 use crate::model::change::Failure;
 use crate::model::recorded::{Loc, ProductRow, Stamp};
 use crate::model::{ContentHash, Edited, Format, ObjType, Object, PlaceKey};
-use crate::plan::{Fetch, Want};
+use crate::plan::{FORCED, Fetch, Want};
 use crate::progress::Progress;
 
-use super::export_queue::{ExportQueue, Flight};
+use super::export_queue::{ExportQueue, Flight, LIFE};
 use super::fallback::Stood;
 use super::page::{self, Page, Standing};
 use super::parts::{self, Parts};
+use super::ready_times::ReadyTimes;
 use super::sink::blocking;
 use super::tables::{self, Tables};
+use super::tickets::{Order, Ticket, Tickets};
 use super::trouble::{Halt, Trouble};
 use super::{Settings, Stop, Tools, comments, download, fallback};
 
@@ -107,6 +109,12 @@ pub(super) struct About {
     pub(super) base: Option<Base>,
 }
 
+/// An object whose revision may have been asked for.
+struct Asked {
+    object: Arc<About>,
+    asked: bool,
+}
+
 /// A copy that serves instead of a fetch.
 #[derive(Debug, Clone)]
 pub(super) struct Copy {
@@ -170,11 +178,24 @@ impl Job {
 impl Fetcher {
     pub(super) fn new(tools: &Tools, settings: Arc<Settings>) -> Self {
         let quit = tools.stop.child_token();
+        // Nobody waits for a task for longer, nor does its product live longer than that.
+        let keep_secs = upto_secs(settings.export_timeout) + upto_secs(LIFE);
+        let now_secs = tools.clock.now_secs();
+        let (tickets, found) = Tickets::read(&tools.disk, &tools.whose, now_secs, keep_secs);
+        if found.damaged {
+            tools.progress.warn(
+                "part of exports.jsonl in the state folder makes no sense; exports that an \
+                 earlier run began may be begun again",
+            );
+        }
+        let times = ReadyTimes::learned(&found.ready);
+        let throttles = tools.client.export_throttles();
+        let exports = ExportQueue::new(settings.concurrency, throttles, tickets, times);
         Self {
             client: tools.client.clone(),
             disk: tools.disk.clone(),
             progress: tools.progress.clone(),
-            exports: ExportQueue::new(settings.concurrency, tools.client.export_throttles()),
+            exports,
             working: Semaphore::new(settings.concurrency.max(1)),
             pages: Arc::new(Semaphore::new(2 * settings.concurrency.max(1))),
             no_comments: OnceLock::new(),
@@ -191,7 +212,11 @@ impl Fetcher {
 
     /// Fetches everything, several jobs at a time. Returns early once the run is ending.
     pub(super) async fn run(&self, jobs: Vec<Job>, results: mpsc::Sender<Finished>) {
-        let (exports, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::has_export);
+        let (mut exports, others): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(Job::has_export);
+        // What an earlier run had made dies first.
+        let tickets = &self.exports.tickets;
+        exports.sort_by_key(|job| tickets.oldest(&job.fetch.object).unwrap_or(i64::MAX));
         let width = self.settings.concurrency.max(1);
         let others = stream::iter(others)
             .take_until(self.closed.clone().cancelled_owned())
@@ -211,6 +236,7 @@ impl Fetcher {
                 }
             });
         tokio::join!(others, exports);
+        self.exports.keep_times().await;
     }
 
     /// Why the fetches ended early, if they did.
@@ -369,7 +395,8 @@ impl Fetcher {
         }
         let Job { fetch, copies, standing, pages: stood } = job;
         let Fetch { object, url, owner, edited, revision, wants, .. } = fetch;
-        let about = Arc::new(About { object, url, owner, revision, edited, base: None });
+        let about = About { object, url, owner, revision, edited, base: None };
+        let mut about = Asked { object: Arc::new(about), asked: revision.is_some() };
         let mut have_page: BTreeSet<PlaceKey> =
             wants.iter().filter(|w| w.format == Format::Md).map(|w| w.place.clone()).collect();
 
@@ -388,7 +415,8 @@ impl Fetcher {
                         stamp.times.entry(edited.channel).or_insert(edited.at_secs);
                     }
                     let what = What::File { sealed, fetched: false };
-                    let got = Got { about: about.clone(), wants: vec![want], stamp, what };
+                    let about = about.object.clone();
+                    let got = Got { about, wants: vec![want], stamp, what };
                     if results.send(Finished { got, _room: None }).await.is_err() {
                         return;
                     }
@@ -400,35 +428,7 @@ impl Fetcher {
             return;
         }
 
-        // 2. The revision as seen before any export begins: an edit made meanwhile is
-        //    then found by the next run.
-        let asks = missing.iter().any(|(want, _)| {
-            // The blocks of a page come with their own; comments are read again from time
-            // to time, and cost one call then.
-            !is_page(want.format) && want.format != Format::Comments
-        });
-        let (revision, base) = match revision {
-            None if about.object.ty.has_revision() && asks => {
-                match self.unless_quit(self.revision(&about.object)).await {
-                    Err(_) => return,
-                    Ok(Ok(known)) => known,
-                    // Exports have a scope of their own: an app without the one for
-                    // revisions can be mirrored all the same.
-                    Ok(Err(error)) if error.class == Class::Config => (None, None),
-                    Ok(Err(error)) => match self.judge(error) {
-                        Setback::Stopped => return,
-                        // The edit time decides then.
-                        _ => (None, None),
-                    },
-                }
-            }
-            known => (known, None),
-        };
-        // Nobody needs to ask for it again.
-        let about = Arc::new(About { revision, base, ..(*about).clone() });
-        let stamp = Stamp::of(edited, revision);
-
-        // 3. Each format once, whoever wants it; exports first, since others wait for a
+        // 2. Each format once, whoever wants it; exports first, since others wait for a
         //    place in their queue.
         missing.sort_by_key(|(want, _)| !is_export(want.format));
         while let Some((first, _)) = missing.first() {
@@ -455,35 +455,102 @@ impl Fetcher {
                     return;
                 }
             }
-            let what = match self.get(&about, format, &wants, &standing, &mut flight).await {
-                Ok(what) => {
-                    self.unreachable.store(0, Ordering::Relaxed);
-                    what
-                }
-                Err(Setback::Stopped) => return,
-                Err(setback) => What::Setback(setback),
-            };
+            let got = self.content(&mut about, format, &wants, &standing, &mut flight).await;
             drop(working);
-            let stamp = match &what {
-                What::Page(page) => match &page.stamp {
-                    Some(stamp) => stamp.clone(),
-                    None => Stamp::of(edited, page.kept.revision),
-                },
-                _ => stamp.clone(),
-            };
+            let Some((what, stamp)) = got else { return };
             if fallback::fell_back(&what) {
                 let pages = wants.iter().filter(|want| have_page.insert(want.place.clone()));
                 let raw = self.settings.markdown.raw;
                 missing.extend(pages.flat_map(|want| {
                     let stood = stood.get(&want.place);
-                    fallback::pages_for(want, stood, raw, edited, about.revision)
+                    fallback::pages_for(want, stood, raw, edited, about.object.revision)
                 }));
             }
-            let got = Got { about: about.clone(), wants, stamp, what };
+            let got = Got { about: about.object.clone(), wants, stamp, what };
             if results.send(Finished { got, _room: room }).await.is_err() {
                 return;
             }
         }
+    }
+
+    /// What a format comes to, and what was seen of the object before. `None`: the run is
+    /// ending.
+    async fn content<'q>(
+        &'q self,
+        about: &mut Asked,
+        format: Format,
+        wants: &[Want],
+        standing: &[Standing],
+        flight: &mut Option<Flight<'q>>,
+    ) -> Option<(What, Stamp)> {
+        // What an earlier run was about to get.
+        let object = about.object.object.clone();
+        let order = is_whole_export(format).then_some(Order { object, format, part: None });
+        let (edited, revision) = (about.object.edited, about.object.revision);
+        if let Some(order) = &order
+            && let Some(task) = self.earlier_task(order, wants)
+            && let Some(stamp) = task.stamp_now(edited, revision)
+        {
+            match self.exports.resume(self, &task, flight).await {
+                Ok(Some(sealed)) => return Some((What::File { sealed, fetched: true }, stamp)),
+                Ok(None) => {}
+                Err(Setback::Stopped) => return None,
+                Err(setback) => return Some((What::Setback(setback), stamp)),
+            }
+        }
+        // The blocks of a page come with their revision; comments are read again from time to
+        // time, and cost one call then.
+        if !is_page(format) && format != Format::Comments {
+            self.ask_revision(about).await?;
+        }
+        let stamp = Stamp::of(edited, about.object.revision);
+        let what = match self.get(&about.object, format, wants, standing, &stamp, flight).await {
+            Ok(what) => {
+                self.unreachable.store(0, Ordering::Relaxed);
+                what
+            }
+            Err(Setback::Stopped) => return None,
+            Err(setback) => What::Setback(setback),
+        };
+        let stamp = match &what {
+            What::Page(page) => match &page.stamp {
+                Some(stamp) => stamp.clone(),
+                None => Stamp::of(edited, page.kept.revision),
+            },
+            _ => stamp,
+        };
+        Some((what, stamp))
+    }
+
+    /// The task of an earlier run that makes just this, if anything made before this run will
+    /// do.
+    pub(super) fn earlier_task(&self, order: &Order, wants: &[Want]) -> Option<Ticket> {
+        let is_forced = wants.iter().any(|want| want.change.reason.as_deref() == Some(FORCED));
+        if is_forced { None } else { self.exports.tickets.take(order) }
+    }
+
+    /// Asks for the revision, once, before any export begins: an edit made meanwhile is then
+    /// found by the next run. `None`: the run is ending.
+    async fn ask_revision(&self, about: &mut Asked) -> Option<()> {
+        if about.asked || !about.object.object.ty.has_revision() {
+            return Some(());
+        }
+        about.asked = true;
+        let (revision, base) =
+            match self.unless_quit(self.revision(&about.object.object)).await.ok()? {
+                Ok(known) => known,
+                // Exports have a scope of their own: an app without the one for revisions can
+                // be mirrored all the same.
+                Err(error) if error.class == Class::Config => (None, None),
+                Err(error) => match self.judge(error) {
+                    Setback::Stopped => return None,
+                    // The edit time decides then.
+                    _ => (None, None),
+                },
+            };
+        // Nobody needs to ask for it again.
+        about.object = Arc::new(About { revision, base, ..(*about.object).clone() });
+        Some(())
     }
 
     /// A local copy of the same content, if what stands there is still what was recorded.
@@ -502,6 +569,7 @@ impl Fetcher {
         format: Format,
         wants: &[Want],
         standing: &[Standing],
+        stamp: &Stamp,
         flight: &mut Option<Flight<'q>>,
     ) -> Result<What, Setback> {
         let file = |sealed| What::File { sealed, fetched: true };
@@ -513,10 +581,10 @@ impl Fetcher {
             }
             Format::Json => tables::get(self, about, wants, standing).await.map(What::Tables),
             Format::Comments => comments::get(self, about).await.map(file),
-            Format::Csv => parts::get(self, about, wants, flight).await.map(What::Parts),
-            Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx => {
-                let result = self.exports.export(self, &about.object, format, None, flight).await;
-                result.map(file)
+            Format::Csv => parts::get(self, about, wants, stamp, flight).await.map(What::Parts),
+            _ if is_whole_export(format) => {
+                let order = Order { object: about.object.clone(), format, part: None };
+                self.exports.export(self, &order, stamp, flight).await.map(file)
             }
             other => Err(Trouble::failed(format!(
                 "{other} is not a format in which {} can be fetched",
@@ -529,7 +597,16 @@ impl Fetcher {
 
 /// True for what the service makes a file of, in a task.
 fn is_export(format: Format) -> bool {
-    matches!(format, Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx | Format::Csv)
+    is_whole_export(format) || format == Format::Csv
+}
+
+/// The same for what is one file.
+fn is_whole_export(format: Format) -> bool {
+    matches!(format, Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx)
+}
+
+fn upto_secs(length: std::time::Duration) -> i64 {
+    i64::try_from(length.as_secs()).unwrap_or(i64::MAX / 4)
 }
 
 /// True for what is made of a document's blocks.

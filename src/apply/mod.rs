@@ -30,6 +30,7 @@ mod settle;
 mod signature;
 mod sink;
 mod tables;
+mod tickets;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -65,6 +66,8 @@ pub struct Tools {
     pub store: Arc<Store>,
     pub progress: Arc<dyn Progress>,
     pub clock: Clock,
+    /// Names the identity that calls: only it may ask for an export that it began.
+    pub whose: String,
     /// Ctrl-C.
     pub stop: CancellationToken,
 }

@@ -106,6 +106,7 @@ impl Run<'_> {
             store: self.store.clone(),
             progress: self.reporter.clone(),
             clock: self.session.clock.clone(),
+            whose: prepared.who.print(),
             stop: self.session.interrupt.clone(),
         };
         let mut report = apply::apply(plan, recorded, &tools, &self.settings()).await?;

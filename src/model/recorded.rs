@@ -396,6 +396,33 @@ impl Stamp {
             None => Moved::Yes,
         }
     }
+
+    /// What may be recorded of content that was fetched after this was seen, given what is
+    /// seen now: never more than the content is sure to show. `None`: the object may have
+    /// changed in between.
+    pub fn renewed(&self, edited: Option<Edited>, revision: Option<i64>) -> Option<Self> {
+        let same = match (self.revision, revision) {
+            (Some(then), Some(now)) if then != now => return None,
+            (Some(_), Some(_)) => true,
+            _ => false,
+        };
+        let Some(edited) = edited else { return same.then(|| self.clone()) };
+        let mut renewed = self.clone();
+        match self.compare(edited) {
+            Moved::Yes if !same => return None,
+            // The next run looks again.
+            Moved::Unsettled if !same => {}
+            Moved::No => {}
+            Moved::Baseline => {
+                renewed.times.insert(edited.channel, edited.at_secs);
+            }
+            Moved::Yes | Moved::Unsettled => {
+                renewed.times.insert(edited.channel, edited.at_secs);
+                renewed.seen_secs = edited.seen_secs;
+            }
+        }
+        Some(renewed)
+    }
 }
 
 /// Why a format of a place has no current product.

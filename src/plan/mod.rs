@@ -26,6 +26,7 @@ use crate::model::tree::{Existence, Meta, RemoteTree};
 use crate::model::{ContentHash, Edited, Format, Object, PlaceKey, SourceName};
 use crate::rules::{Globs, Rules};
 
+pub use content::FORCED;
 pub use decide::{needs_hash, plan, questions, url_file_text};
 pub use known::prune_known;
 

@@ -23,6 +23,7 @@ mod quotas;
 mod random;
 mod sdk;
 mod sources;
+mod tickets;
 mod titles;
 mod uploads;
 mod verify;

@@ -156,6 +156,7 @@ impl World {
             store: Arc::new(Store::open(&self.state(), "mirror").unwrap()),
             progress: self.told.clone(),
             clock: Clock::system(),
+            whose: "me".to_owned(),
             stop: CancellationToken::new(),
         }
     }
