@@ -34,7 +34,7 @@ pub(super) const LIFE: Duration = Duration::from_secs(600);
 
 /// How long the reply about a task that may have been created is waited for where the run is
 /// ending: without its ticket the task is lost.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const LAST_WORD: Duration = Duration::from_secs(3);
 
 /// All exports of a run.
 pub(super) struct ExportQueue {
@@ -253,14 +253,13 @@ impl ExportQueue {
         order: &Order,
         stamp: &Stamp,
     ) -> Result<Ticket, Setback> {
-        if fetcher.is_quitting() {
-            return Err(Setback::Stopped);
-        }
+        let sent = AtomicBool::new(false);
         let Order { object, format, part } = order;
-        let create = fetcher.client.create_export(object, format.as_str(), part.as_deref());
+        let create = fetcher.client.create_export(object, format.as_str(), part.as_deref(), &sent);
         let mut create = std::pin::pin!(create);
         let reply = match fetcher.unless_quit(create.as_mut()).await {
             Ok(reply) => reply,
+            Err(stopped) if !sent.load(Ordering::Relaxed) => return Err(stopped),
             Err(stopped) => match tokio::time::timeout(LAST_WORD, create).await {
                 Ok(reply) => reply,
                 Err(_) => return Err(stopped),
@@ -320,10 +319,8 @@ impl ExportQueue {
     ) -> Result<Product<'_>, Unready> {
         let order = &created.task.order;
         let kind = (order.object.ty.as_str().to_owned(), order.format);
-        let mut task = match created.is_earlier {
-            false => self.times().task(kind),
-            true => Task::of_earlier_run(kind),
-        };
+        let mut task =
+            if created.is_earlier { Task::of_earlier_run(kind) } else { self.times().task(kind) };
         let result = self.poll(fetcher, created, flight, &mut task).await;
         if result.is_err() {
             self.times().failed(&task);
@@ -350,7 +347,7 @@ impl ExportQueue {
             let waiting = Waiting::new(self);
             // What the poll itself waits for its turn is not the export's time.
             let (asked, now) = (created.at.elapsed(), Instant::now());
-            let call = fetcher.client.poll_export(&created.task.ticket, object);
+            let call = fetcher.client.poll_export(&created.task.handle, object);
             let job = match fetcher.unless_quit(call).await? {
                 Ok(job) => job,
                 Err(error) if is_lost(&error, created) => return Err(Unready::Expired(error)),
@@ -440,8 +437,7 @@ fn lost(why: &dyn std::fmt::Display) -> Setback {
 fn too_slow(timeout: Duration) -> Setback {
     let message = format!("the export was not ready after {} s", timeout.as_secs());
     let mut trouble = Trouble::failed(message);
-    trouble.failure.hint =
-        Some("run again; raise `limits.export_timeout` if it stays".to_owned());
+    trouble.failure.hint = Some("run again; raise `limits.export_timeout` if it stays".to_owned());
     trouble.into()
 }
 

@@ -7,7 +7,9 @@
 
 mod assets;
 mod comments;
+mod content;
 mod download;
+mod early;
 mod export_queue;
 mod fallback;
 mod fetch;
@@ -51,6 +53,8 @@ use crate::plan::{Fetch, Plan, Prune, Relocation};
 use crate::progress::Progress;
 use crate::rules::Markdown;
 use crate::store::{Act, Intent, RowChange, Store, StoreError};
+
+pub use early::{Early, Errands, Fetching};
 
 use fetch::{Fetcher, Finished};
 use journal::{BATCH, Journal};
@@ -125,7 +129,7 @@ pub enum Stop {
     Fatal(Failure),
 }
 
-/// Carries the plan out.
+/// Carries the plan out. What `early` fetched serves where the plan wants it.
 ///
 /// # Errors
 /// Only where the manifest cannot be written. Whatever else ends the run early is in
@@ -133,10 +137,25 @@ pub enum Stop {
 pub async fn apply(
     plan: Plan,
     recorded: Recorded,
-    tools: &Tools,
-    settings: &Settings,
+    fetching: &Fetching,
+    mut early: Early<'_>,
 ) -> Result<Report, StoreError> {
-    let settings = Arc::new(settings.clone());
+    let Fetching { fetcher, tools, settings } = fetching;
+    fetcher.ahead.close();
+    let work = Box::pin(carry_out(plan, recorded, fetcher, tools, settings));
+    let report = early.beside(work).await;
+    drop(early);
+    fetcher.discard_rest().await;
+    report
+}
+
+async fn carry_out(
+    plan: Plan,
+    recorded: Recorded,
+    fetcher: &Fetcher,
+    tools: &Tools,
+    settings: &Arc<Settings>,
+) -> Result<Report, StoreError> {
     let Tools { disk, store, progress, clock, .. } = tools.clone();
     let mut journal = Journal::new(disk, store, progress, clock, settings.clone(), recorded);
     for skip in &plan.skips {
@@ -155,7 +174,6 @@ pub async fn apply(
     journal.pending = pending;
     journal.stale.clone_from(&plan.stale);
     let gate = Gate { stop: tools.stop.clone(), deadline: settings.deadline };
-    let fetcher = Fetcher::new(tools, settings);
     let Plan {
         records,
         forget,
@@ -172,12 +190,13 @@ pub async fn apply(
         ..
     } = plan;
 
-    // Names and folders first: content goes to where they then are.
+    // Names and folders first: content goes to where they then are. They need no service, so
+    // a run whose time is over does this much, and publishes what came before.
     let closed = gate.clone();
     let relocations: Vec<Relocation> = asides.into_iter().chain(moves).collect();
     let (journal, result) = on_disk(journal, move |journal| {
         let mut deferred = record_rows(journal, records, &forget)?;
-        let cancelled = || closed.is_closed();
+        let cancelled = || closed.stop.is_cancelled();
         moves::relocate_all(journal, relocations, &mut deferred, &cancelled)?;
         moves::record_resolved(journal, &mut deferred)?;
         journal.make_folders(folders, &cancelled)
@@ -186,11 +205,11 @@ pub async fn apply(
     if let Err(halt) = result {
         return finish(journal, Err(halt)).await;
     }
-    if gate.is_closed() {
+    if gate.stop.is_cancelled() {
         return finish(journal, Err(gate.why())).await;
     }
 
-    let (journal, result) = content(journal, &fetcher, fetches).await;
+    let (journal, result) = content(journal, fetcher, fetches).await;
     if let Err(halt) = result {
         return finish(journal, Err(halt)).await;
     }

@@ -43,7 +43,9 @@ pub(super) struct Order {
 pub(super) struct Ticket {
     #[serde(flatten)]
     pub order: Order,
-    pub ticket: String,
+    /// What the service calls the task.
+    #[serde(rename = "ticket")]
+    pub handle: String,
     /// When it was created, seconds since 1970.
     pub at_secs: i64,
     /// What was seen of the object before that.
@@ -113,12 +115,7 @@ enum Log {
 impl Tickets {
     /// Reads what earlier runs left. `by`: whose calls these are. `keep_secs`: for so long a
     /// task may have a product after it was created.
-    pub(super) fn read(
-        disk: &Arc<Disk>,
-        by: &str,
-        now_secs: i64,
-        keep_secs: i64,
-    ) -> (Self, Found) {
+    pub(super) fn read(disk: &Arc<Disk>, by: &str, now_secs: i64, keep_secs: i64) -> (Self, Found) {
         let mut found = Found::default();
         let bytes = match disk.read_state_file(FILE) {
             Ok(bytes) => bytes.unwrap_or_default(),
@@ -132,7 +129,7 @@ impl Tickets {
         let mut ready: HashMap<(String, Format), ReadyTime> = HashMap::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             match serde_json::from_slice(line) {
-                Ok(Line::Task(task)) => drop(tasks.insert(task.ticket.clone(), task)),
+                Ok(Line::Task(task)) => drop(tasks.insert(task.handle.clone(), task)),
                 Ok(Line::Ended(ticket)) => drop(tasks.remove(&ticket)),
                 Ok(Line::Ready(time)) if time.first.is_finite() && time.usual.is_finite() => {
                     ready.insert((time.ty.clone(), time.format), time);
@@ -145,11 +142,10 @@ impl Tickets {
         let is_young =
             |task: &Ticket| task.at_secs <= now_secs && now_secs - task.at_secs < keep_secs;
         let mut young: Vec<Ticket> = tasks.into_values().filter(is_young).collect();
-        young.sort_by(|a, b| (a.at_secs, &a.ticket).cmp(&(b.at_secs, &b.ticket)));
+        young.sort_by(|a, b| (a.at_secs, &a.handle).cmp(&(b.at_secs, &b.handle)));
         // The youngest one of an order is the one that counts.
         let own = young.iter().filter(|task| task.by == by).cloned();
-        let earlier: HashMap<Order, Ticket> =
-            own.map(|task| (task.order.clone(), task)).collect();
+        let earlier: HashMap<Order, Ticket> = own.map(|task| (task.order.clone(), task)).collect();
         let mut oldest = HashMap::new();
         for task in earlier.values() {
             let at = oldest.entry(task.order.object.clone()).or_insert(task.at_secs);
@@ -181,12 +177,12 @@ impl Tickets {
     pub(super) async fn add(
         &self,
         order: Order,
-        ticket: String,
+        handle: String,
         stamp: &Stamp,
         now_secs: i64,
     ) -> Ticket {
         let by = self.by.clone();
-        let task = Ticket { order, ticket, at_secs: now_secs, stamp: stamp.clone(), by };
+        let task = Ticket { order, handle, at_secs: now_secs, stamp: stamp.clone(), by };
         let (file, added) = (self.file.clone(), task.clone());
         blocking(move || locked(&file).add(added)).await;
         task
@@ -194,7 +190,7 @@ impl Tickets {
 
     /// Nothing is to be had of this task.
     pub(super) async fn end(&self, task: &Ticket) {
-        let (file, ticket) = (self.file.clone(), task.ticket.clone());
+        let (file, ticket) = (self.file.clone(), task.handle.clone());
         blocking(move || locked(&file).end(ticket)).await;
     }
 
@@ -222,8 +218,7 @@ impl Ticket {
 
     /// True where the object certainly is as it was when the task was created.
     pub(super) fn is_current(&self, edited: Option<Edited>, revision: Option<i64>) -> bool {
-        let settled =
-            |edited| matches!(self.stamp.compare(edited), Moved::No | Moved::Baseline);
+        let settled = |edited| matches!(self.stamp.compare(edited), Moved::No | Moved::Baseline);
         match (self.stamp.revision, revision) {
             (Some(then), Some(now)) => then == now,
             _ => edited.is_some_and(settled),
@@ -240,7 +235,7 @@ impl File {
     }
 
     fn end(&mut self, ticket: String) {
-        self.young.retain(|task| task.ticket != ticket);
+        self.young.retain(|task| task.handle != ticket);
         let now_secs = self.young.back().map_or(0, |task| task.at_secs);
         self.write(&[Line::Ended(ticket)], now_secs);
     }

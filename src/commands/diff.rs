@@ -26,7 +26,7 @@ pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result
     let mut summary = Summary::new("diff", &run.run_id());
 
     let done = async {
-        let observed = run.observe(session, &recorded, &disk, &reporter).await?;
+        let observed = run.observe(session, &recorded, &disk, &reporter, None).await?;
         let plan = plan::plan(&observed.inputs(&run, &recorded));
         let outlook = Outlook::of(&plan, &observed, &run, &recorded);
         reporter.end_bars();

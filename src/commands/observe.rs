@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Session;
+use super::ahead::Ahead;
 use super::exit::{self, Problem};
 use super::identity::{self, Identified};
 use super::upkeep;
@@ -94,6 +95,7 @@ impl Prepared {
         recorded: &Recorded,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
+        ahead: Option<&Ahead<'_>>,
     ) -> Result<Observed, Problem> {
         let stop = self.walk_ends_at(session);
         let walk = crawl::crawl(
@@ -103,17 +105,17 @@ impl Prepared {
             self.who.as_user,
             &**reporter,
             &stop,
+            ahead.map(|ahead| ahead as &dyn crawl::Listener),
         );
         let tree = walk.await?;
+        let mut answers = Answers::default();
+        if let Some(ahead) = ahead {
+            answers.revisions.extend(ahead.walk_is_over().await);
+        }
         not_interrupted(session)?;
         self.who.compare_roots(&tree, recorded)?;
         let local = look_at(disk, recorded).await?;
-        let mut observed = Observed {
-            tree,
-            local,
-            answers: Answers::default(),
-            now_secs: session.clock.now_secs(),
-        };
+        let mut observed = Observed { tree, local, answers, now_secs: session.clock.now_secs() };
         let mut asked = plan::Questions::default();
         loop {
             let questions = plan::questions(&observed.inputs(self, recorded));

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::exit::{self, Problem};
 use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
 use super::{Session, home, upkeep};
-use crate::apply::{self, Settings, Tools};
+use crate::apply::{self, Early, Errands, Fetching, Settings, Tools};
 use crate::cli::RunFlags;
 use crate::disk::Disk;
 use crate::model::change::Event;
+use crate::model::recorded::Recorded;
 use crate::plan;
 use crate::progress::Progress;
 use crate::store::Store;
@@ -75,30 +77,15 @@ impl Run<'_> {
     /// Everything between the lock and the summary; returns the exit code.
     async fn work(&self, summary: &mut Summary) -> Result<u8, Problem> {
         let prepared = self.prepared;
-        let before = self.store.recorded_account()?;
-        let account = prepared.who.confirm(before.as_ref())?;
+        // Whoever this run is for must be known before it writes.
+        prepared.who.confirm(self.store.recorded_account()?.as_ref())?;
         upkeep::settle(&self.disk, &self.store)?;
         self.reporter.log_to(self.disk.run_log(&self.id)?);
         let recorded = self.store.load()?;
 
-        let observed =
-            prepared.observe(self.session, &recorded, &self.disk, &self.reporter).await?;
-        summary.full = observed.is_full();
-        // Only now it is certain that this identity sees what the mirror holds.
-        if let Some(account) = &account {
-            self.store.set_account(account)?;
-            if before.is_none() && !recorded.places.is_empty() {
-                let whose = if prepared.who.as_user { "this user's" } else { "the app's" };
-                self.session.ui.note(&format!("from now on this mirror is {whose}"));
-            }
-        }
-        self.tidy()?;
-        let plan = plan::plan(&observed.inputs(prepared, &recorded));
-        let outlook = Outlook::of(&plan, &observed, prepared, &recorded);
-        drop(observed);
-        for change in changes(&plan) {
-            self.reporter.event(&Event::Change { change: change.clone() });
-        }
+        // Before anything is staged.
+        let now_secs = self.session.clock.now_secs();
+        self.disk.sweep_staging(now_secs, upkeep::secs(KEEP_PARTIAL))?;
 
         let tools = Tools {
             client: prepared.client.clone(),
@@ -109,7 +96,18 @@ impl Run<'_> {
             whose: prepared.who.print(),
             stop: self.session.interrupt.clone(),
         };
-        let mut report = apply::apply(plan, recorded, &tools, &self.settings()).await?;
+        let fetching = Fetching::new(&tools, &self.settings());
+        let (errands, mut early) = fetching.early();
+        let decided = Box::pin(self.decide(summary, &recorded, &fetching, errands, &mut early));
+        let decided = decided.await;
+        let (plan, outlook) = match decided {
+            Ok(decided) => decided,
+            Err(problem) => {
+                fetching.give_up(early).await;
+                return Err(problem);
+            }
+        };
+        let mut report = apply::apply(plan, recorded, &fetching, early).await?;
         summary.bytes = report.bytes;
         summary.tally(&report.tally);
         outlook.print(&self.session.ui, &self.reporter);
@@ -128,10 +126,45 @@ impl Run<'_> {
         Ok(code)
     }
 
+    /// Walks, fetching what is surely wanted meanwhile, and plans.
+    async fn decide(
+        &self,
+        summary: &mut Summary,
+        recorded: &Recorded,
+        fetching: &Fetching,
+        errands: Errands,
+        early: &mut Early<'_>,
+    ) -> Result<(plan::Plan, Outlook), Problem> {
+        let prepared = self.prepared;
+        let before = self.store.recorded_account()?;
+        let account = prepared.who.confirm(before.as_ref())?;
+        let ahead = Ahead::new(prepared, recorded, fetching, errands);
+        let (disk, reporter) = (&self.disk, &self.reporter);
+        let walk = prepared.observe(self.session, recorded, disk, reporter, Some(&ahead));
+        let observed = early.beside(Box::pin(walk)).await?;
+        summary.full = observed.is_full();
+        // Only now it is certain that this identity sees what the mirror holds.
+        if let Some(account) = &account {
+            self.store.set_account(account)?;
+            if before.is_none() && !recorded.places.is_empty() {
+                let whose = if prepared.who.as_user { "this user's" } else { "the app's" };
+                self.session.ui.note(&format!("from now on this mirror is {whose}"));
+            }
+        }
+        self.tidy()?;
+        let plan = plan::plan(&observed.inputs(prepared, recorded));
+        let outlook = Outlook::of(&plan, &observed, prepared, recorded);
+        drop(observed);
+        for change in changes(&plan) {
+            self.reporter.event(&Event::Change { change: change.clone() });
+        }
+
+        Ok((plan, outlook))
+    }
+
     /// Throws away what nobody needs any more.
     fn tidy(&self) -> Result<(), Problem> {
         let now_secs = self.session.clock.now_secs();
-        self.disk.sweep_staging(now_secs, upkeep::secs(KEEP_PARTIAL))?;
         self.disk.empty_trash(now_secs, upkeep::secs(self.prepared.config.trash_retention))?;
         Ok(())
     }

@@ -21,9 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::ask::ask;
 use crate::feishu::{ApiError, Class, Client};
+use crate::model::SourceName;
 use crate::model::change::Failure;
 use crate::model::source::{Source, SourceKind};
-use crate::model::tree::{RemoteSource, RemoteTree};
+use crate::model::tree::{Node, RemoteSource, RemoteTree};
 use crate::progress::Progress;
 use crate::rules::Rules;
 
@@ -31,6 +32,12 @@ use crate::rules::Rules;
 /// Above `limits.concurrency`, so that the client never idles; bounded, because a
 /// future for each folder of a large tenant would be gigabytes.
 const WAITING: usize = 64;
+
+/// Hears of each place as soon as it is listed, once. Must return at once.
+pub trait Listener: Sync {
+    /// `path` is what globs see; parent and `filtered` of the node are known.
+    fn place(&self, source: &SourceName, path: &str, node: &Node);
+}
 
 /// Walks the sources.
 ///
@@ -48,8 +55,9 @@ pub async fn crawl(
     as_user: bool,
     progress: &dyn Progress,
     stop: &CancellationToken,
+    listener: Option<&dyn Listener>,
 ) -> Result<RemoteTree, ApiError> {
-    let run = Run::new(client, progress, stop);
+    let run = Run { listener, ..Run::new(client, progress, stop) };
     // Boxed: a future that borrows each source in its own way could not be `Send`.
     let mut walks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(sources.len());
     for source in sources {
@@ -80,6 +88,7 @@ struct Run<'a> {
     client: &'a Client,
     progress: &'a dyn Progress,
     stop: &'a CancellationToken,
+    listener: Option<&'a dyn Listener>,
     /// Why nothing new is asked any more: a budget is used up.
     spent: Mutex<Option<Failure>>,
 }
@@ -96,7 +105,7 @@ enum Trouble {
 
 impl<'a> Run<'a> {
     fn new(client: &'a Client, progress: &'a dyn Progress, stop: &'a CancellationToken) -> Self {
-        Self { client, progress, stop, spent: Mutex::new(None) }
+        Self { client, progress, stop, listener: None, spent: Mutex::new(None) }
     }
 
     /// Why nothing new may be asked, if so.

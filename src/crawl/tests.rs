@@ -206,7 +206,7 @@ async fn walk_with(
     stop: &CancellationToken,
 ) -> Result<RemoteSource, ApiError> {
     let sources = [source(kind)];
-    let tree = crawl(client, &sources, &rules(exclude), true, &Silent, stop).await?;
+    let tree = crawl(client, &sources, &rules(exclude), true, &Silent, stop, None).await?;
     Ok(tree.sources.into_values().next().unwrap())
 }
 
@@ -408,7 +408,7 @@ async fn all_spaces_and_with_a_user_the_library() {
     let before = service.calls("GET /wiki/v2/spaces/my_library");
     let (client, stop) = (client_of(&service, 0), CancellationToken::new());
     let (sources, rules) = ([source_of(WikiScope::All)], rules(&["s/Secret/**"]));
-    let tree = crawl(&client, &sources, &rules, false, &Silent, &stop).await.unwrap();
+    let tree = crawl(&client, &sources, &rules, false, &Silent, &stop, None).await.unwrap();
     assert_eq!(tree.sources[&SourceName::from("s")].listings.len(), 4, "the top and 3 spaces");
     assert_eq!(service.calls("GET /wiki/v2/spaces/my_library"), before);
 }
@@ -423,8 +423,10 @@ async fn an_app_has_no_library_of_its_own() {
     let client = client_of(&service, 0);
     let sources = [source_of(WikiScope::MyLibrary)];
     let stop = CancellationToken::new();
-    let error =
-        crawl(&client, &sources, &rules(&[]), false, &Silent, &stop).await.map(drop).unwrap_err();
+    let error = crawl(&client, &sources, &rules(&[]), false, &Silent, &stop, None)
+        .await
+        .map(drop)
+        .unwrap_err();
     assert_eq!(error.class, Class::Config);
     assert_eq!(service.calls(""), 0);
 }
@@ -668,7 +670,7 @@ async fn the_futures_can_move_between_threads() {
     let service = Arc::new(Service::default());
     let client = client_of(&service, 0);
     let (rules, stop, tree) = (rules(&[]), CancellationToken::new(), RemoteTree::default());
-    can_move(crawl(&client, &[], &rules, true, &Silent, &stop));
+    can_move(crawl(&client, &[], &rules, true, &Silent, &stop, None));
     let (questions, mut answers) = (Questions::default(), Answers::default());
     can_move(ask(&client, &questions, &tree, &mut answers, &Silent, &stop));
 }

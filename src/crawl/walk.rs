@@ -175,6 +175,9 @@ impl<'a> Walk<'a> {
             let excluded = filter.excludes(&path);
             node.parent = parent.cloned();
             node.filtered = excluded || !filter.wants(&path, &node.object.ty);
+            if let Some(listener) = self.run.listener {
+                listener.place(self.name, &path, &node);
+            }
             let place = Some(node.token.clone());
             match below {
                 Some(_) if excluded => {

@@ -9,6 +9,7 @@ mod accounts;
 mod changes;
 mod comments;
 mod doctor;
+mod early;
 mod exports;
 mod formats;
 mod gone;
