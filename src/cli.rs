@@ -235,7 +235,9 @@ pub struct RunFlags {
 A run walks the sources, compares what it finds with the manifest and the disk, then moves
 what moved, fetches what changed and removes what the prune rules say. Files appear whole or
 not at all; what did not change is not touched. A place that fails does not stop the others:
-it is listed, and tried again by the next run. Ctrl-C stops cleanly.
+it is listed, and tried again by the next run. Ctrl-C stops cleanly; exports under way are taken
+up by the next run if it follows within ten minutes. While a walk goes on, what is surely wanted
+is fetched already, unless calls are counted (--max-calls); nothing of it shows before the plan.
 
 Examples:
   feishu-mirror sync                      everything in mirror.toml

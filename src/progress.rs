@@ -9,6 +9,8 @@ pub trait Progress: Send + Sync {
     fn listed(&self, source: &SourceName, places: usize);
     /// A listing failed or was refused.
     fn listing_failed(&self, source: &SourceName, path: &str, failure: &Failure);
+    /// So many files came while the walk goes on.
+    fn ahead(&self, files: u64);
     /// The walk is over; so many files are to be fetched, a side folder counting as one.
     fn planned(&self, files: u64);
     /// So many of them came, or were given up.
@@ -30,6 +32,7 @@ pub struct Silent;
 impl Progress for Silent {
     fn listed(&self, _: &SourceName, _: usize) {}
     fn listing_failed(&self, _: &SourceName, _: &str, _: &Failure) {}
+    fn ahead(&self, _: u64) {}
     fn planned(&self, _: u64) {}
     fn fetched(&self, _: u64) {}
     fn received(&self, _: u64) {}

@@ -1,13 +1,13 @@
 //! Getting content into staging: one job an object, several at once, each ending in a
 //! [`Got`] that goes to the publisher.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_util::{StreamExt, stream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -19,14 +19,18 @@ use crate::model::{ContentHash, Edited, Format, ObjType, Object, PlaceKey};
 use crate::plan::{Fetch, Want};
 use crate::progress::Progress;
 
-use super::export_queue::{ExportQueue, Flight};
+use super::early::Ahead;
+use super::export_queue::{ExportQueue, LIFE};
 use super::fallback::Stood;
+use super::pace::WIDEST;
 use super::page::{self, Page, Standing};
-use super::parts::{self, Parts};
+use super::parts::Parts;
+use super::ready_times::ReadyTimes;
 use super::sink::blocking;
-use super::tables::{self, Tables};
+use super::tables::Tables;
+use super::tickets::Tickets;
 use super::trouble::{Halt, Trouble};
-use super::{Settings, Stop, Tools, comments, download, fallback};
+use super::{Settings, Stop, Tools};
 
 /// Objects in a row that could not be reached before the run gives up.
 const UNREACHABLE: u32 = 3;
@@ -38,23 +42,27 @@ pub(super) struct Fetcher {
     pub(super) settings: Arc<Settings>,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) exports: ExportQueue,
+    /// What came before the plan.
+    pub(super) ahead: Ahead,
     /// `concurrency` of everything that is no export, whether or not one came before it.
-    working: Semaphore,
+    pub(super) working: Semaphore,
     /// Pages in memory: as many as are fetched at once, and as many that wait for the
     /// publisher. Their blocks are the only content that is not on disk meanwhile.
-    pages: Arc<Semaphore>,
+    pub(super) pages: Arc<Semaphore>,
     pub(super) clock: Clock,
     /// What pages learn once a run.
     pub(super) learned: page::Learned,
     /// The scope for comments is missing: every document would say so.
     pub(super) no_comments: OnceLock<Trouble>,
+    /// Ctrl-C.
+    pub(super) interrupt: CancellationToken,
     /// Cancelled when what is in flight is to be dropped.
     quit: CancellationToken,
     /// Cancelled when nothing new is to be started.
     closed: CancellationToken,
     /// The first reason to stop.
     stop: Mutex<Option<Stop>>,
-    unreachable: AtomicU32,
+    pub(super) unreachable: AtomicU32,
     /// Calls for bytes inside of pages, bases and uploads that are being made.
     asking: AtomicU64,
 }
@@ -105,6 +113,31 @@ pub(super) struct About {
     pub(super) edited: Option<Edited>,
     /// A base, where it was asked for its revision.
     pub(super) base: Option<Base>,
+}
+
+/// An object whose revision may have been asked for.
+pub(super) struct Asked {
+    pub(super) object: Arc<About>,
+    pub(super) asked: bool,
+}
+
+impl Asked {
+    pub(super) fn new(about: About) -> Self {
+        let asked = about.revision.is_some();
+        Self { object: Arc::new(about), asked }
+    }
+
+    /// Takes over what was asked for one format before, for the others. It may be older than
+    /// what they come with, never newer.
+    pub(super) fn learn(&mut self, stamp: &Stamp, base: Option<Base>) {
+        // Of a base its revision alone is not enough.
+        let is_known = base.is_some() || self.object.object.ty != ObjType::Bitable;
+        if self.object.revision.is_none() && stamp.revision.is_some() && is_known {
+            let revision = stamp.revision;
+            self.object = Arc::new(About { revision, base, ..(*self.object).clone() });
+            self.asked = true;
+        }
+    }
 }
 
 /// A copy that serves instead of a fetch.
@@ -170,18 +203,34 @@ impl Job {
 impl Fetcher {
     pub(super) fn new(tools: &Tools, settings: Arc<Settings>) -> Self {
         let quit = tools.stop.child_token();
+        // Nobody waits for a task for longer, nor does its product live longer than that.
+        let keep_secs = upto_secs(settings.export_timeout) + upto_secs(LIFE);
+        let now_secs = tools.clock.now_secs();
+        let (tickets, found) = Tickets::read(&tools.disk, &tools.whose, now_secs, keep_secs);
+        if found.damaged {
+            tools.progress.warn(
+                "part of exports.jsonl in the state folder makes no sense; exports that an \
+                 earlier run began may be begun again",
+            );
+        }
+        let times = ReadyTimes::learned(&found.ready);
+        let throttles = tools.client.export_throttles();
+        let exports = ExportQueue::new(settings.concurrency, throttles, tickets, times);
+        let closed = quit.child_token();
         Self {
+            ahead: Ahead::new(&closed),
+            interrupt: tools.stop.clone(),
             client: tools.client.clone(),
             disk: tools.disk.clone(),
             progress: tools.progress.clone(),
-            exports: ExportQueue::new(settings.concurrency, tools.client.export_throttles()),
+            exports,
             working: Semaphore::new(settings.concurrency.max(1)),
             pages: Arc::new(Semaphore::new(2 * settings.concurrency.max(1))),
             no_comments: OnceLock::new(),
             settings,
             clock: tools.clock.clone(),
             learned: page::Learned::default(),
-            closed: quit.child_token(),
+            closed,
             quit,
             stop: Mutex::new(None),
             unreachable: AtomicU32::new(0),
@@ -191,8 +240,17 @@ impl Fetcher {
 
     /// Fetches everything, several jobs at a time. Returns early once the run is ending.
     pub(super) async fn run(&self, jobs: Vec<Job>, results: mpsc::Sender<Finished>) {
-        let (exports, others): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(Job::has_export);
+        let (early, jobs): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(|job| self.ahead.has(&job.fetch));
+        let (mut exports, others): (Vec<Job>, Vec<Job>) =
+            jobs.into_iter().partition(Job::has_export);
+        // What an earlier run had made dies first.
+        let tickets = &self.exports.tickets;
+        exports.sort_by_key(|job| tickets.oldest(&job.fetch.object).unwrap_or(i64::MAX));
         let width = self.settings.concurrency.max(1);
+        // What is still under way cannot take all of these places, and holds what it needs.
+        let early = stream::iter(early)
+            .for_each_concurrent(WIDEST + 2 * width, |job| self.job(job, None, results.clone()));
         let others = stream::iter(others)
             .take_until(self.closed.clone().cancelled_owned())
             .for_each_concurrent(width, |job| self.job(job, None, results.clone()));
@@ -210,7 +268,8 @@ impl Fetcher {
                     }
                 }
             });
-        tokio::join!(others, exports);
+        tokio::join!(early, others, exports);
+        self.exports.keep_times().await;
     }
 
     /// Why the fetches ended early, if they did.
@@ -229,6 +288,17 @@ impl Fetcher {
         if !gently {
             self.quit.cancel();
         }
+    }
+
+    /// Drops what is in flight, and begins nothing more.
+    pub(super) fn quit(&self) {
+        self.quit.cancel();
+    }
+
+    /// Waits for a place among what is no export.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, Setback> {
+        let turn = self.unless_quit(self.working.acquire()).await?;
+        Ok(turn.expect("never closed"))
     }
 
     /// True where what is in flight is to be dropped, not brought to an end.
@@ -281,7 +351,7 @@ impl Fetcher {
 
     /// True where a new job may begin; otherwise the run is ending. `upload`: calls that it
     /// makes besides exports.
-    async fn may_start(&self, upload: u64) -> bool {
+    pub(super) async fn may_start(&self, upload: u64) -> bool {
         if self.closed.is_cancelled() {
             return false;
         }
@@ -346,190 +416,20 @@ impl Fetcher {
             }
         }
     }
-
-    /// The revision; of a base with what else the same call says.
-    async fn revision(&self, object: &Object) -> Result<(Option<i64>, Option<Base>), ApiError> {
-        if object.ty == ObjType::Bitable {
-            let token = object.token.as_str();
-            let base = self.learned.one_by_one(token, self.client.get_base(token)).await?;
-            return Ok((base.revision, Some(base)));
-        }
-        Ok((self.client.get_revision(object).await?, None))
-    }
-
-    async fn job<'q>(
-        &'q self,
-        job: Job,
-        mut flight: Option<Flight<'q>>,
-        results: mpsc::Sender<Finished>,
-    ) {
-        // Its calls are counted already where it is an export.
-        if !self.may_start(u64::from(flight.is_none())).await {
-            return;
-        }
-        let Job { fetch, copies, standing, pages: stood } = job;
-        let Fetch { object, url, owner, edited, revision, wants, .. } = fetch;
-        let about = Arc::new(About { object, url, owner, revision, edited, base: None });
-        let mut have_page: BTreeSet<PlaceKey> =
-            wants.iter().filter(|w| w.format == Format::Md).map(|w| w.place.clone()).collect();
-
-        // 1. What the copy already has somewhere else.
-        let mut missing = Vec::new();
-        for ((want, copy), standing) in wants.into_iter().zip(copies).zip(standing) {
-            let copied = match &copy {
-                Some(copy) => self.copied(copy).await,
-                None => None,
-            };
-            match (copied, copy) {
-                (Some(sealed), Some(copy)) => {
-                    // The same content, so also what was seen of it then.
-                    let mut stamp = copy.row.stamp;
-                    if let Some(edited) = edited {
-                        stamp.times.entry(edited.channel).or_insert(edited.at_secs);
-                    }
-                    let what = What::File { sealed, fetched: false };
-                    let got = Got { about: about.clone(), wants: vec![want], stamp, what };
-                    if results.send(Finished { got, _room: None }).await.is_err() {
-                        return;
-                    }
-                }
-                _ => missing.push((want, standing)),
-            }
-        }
-        if missing.is_empty() {
-            return;
-        }
-
-        // 2. The revision as seen before any export begins: an edit made meanwhile is
-        //    then found by the next run.
-        let asks = missing.iter().any(|(want, _)| {
-            // The blocks of a page come with their own; comments are read again from time
-            // to time, and cost one call then.
-            !is_page(want.format) && want.format != Format::Comments
-        });
-        let (revision, base) = match revision {
-            None if about.object.ty.has_revision() && asks => {
-                match self.unless_quit(self.revision(&about.object)).await {
-                    Err(_) => return,
-                    Ok(Ok(known)) => known,
-                    // Exports have a scope of their own: an app without the one for
-                    // revisions can be mirrored all the same.
-                    Ok(Err(error)) if error.class == Class::Config => (None, None),
-                    Ok(Err(error)) => match self.judge(error) {
-                        Setback::Stopped => return,
-                        // The edit time decides then.
-                        _ => (None, None),
-                    },
-                }
-            }
-            known => (known, None),
-        };
-        // Nobody needs to ask for it again.
-        let about = Arc::new(About { revision, base, ..(*about).clone() });
-        let stamp = Stamp::of(edited, revision);
-
-        // 3. Each format once, whoever wants it; exports first, since others wait for a
-        //    place in their queue.
-        missing.sort_by_key(|(want, _)| !is_export(want.format));
-        while let Some((first, _)) = missing.first() {
-            let format = first.format;
-            let together = |other: Format| other == format || (is_page(format) && is_page(other));
-            let (now, rest): (Vec<_>, Vec<_>) =
-                missing.into_iter().partition(|(want, _)| together(want.format));
-            missing = rest;
-            let (wants, standing): (Vec<Want>, Vec<Standing>) = now.into_iter().unzip();
-            // Exports have a queue of their own. What follows one of them, as a page does that
-            // takes its place, gives the queue back and stands in line with all the rest.
-            let (mut working, mut room) = (None, None);
-            if !is_export(format) {
-                flight = None;
-                if is_page(format) {
-                    let enter = self.unless_quit(self.pages.clone().acquire_owned()).await;
-                    let Ok(enter) = enter else { return };
-                    room = Some(enter.expect("never closed"));
-                }
-                let turn = self.unless_quit(self.working.acquire()).await;
-                let Ok(turn) = turn else { return };
-                working = Some(turn.expect("never closed"));
-                if !self.may_start(1).await {
-                    return;
-                }
-            }
-            let what = match self.get(&about, format, &wants, &standing, &mut flight).await {
-                Ok(what) => {
-                    self.unreachable.store(0, Ordering::Relaxed);
-                    what
-                }
-                Err(Setback::Stopped) => return,
-                Err(setback) => What::Setback(setback),
-            };
-            drop(working);
-            let stamp = match &what {
-                What::Page(page) => match &page.stamp {
-                    Some(stamp) => stamp.clone(),
-                    None => Stamp::of(edited, page.kept.revision),
-                },
-                _ => stamp.clone(),
-            };
-            if fallback::fell_back(&what) {
-                let pages = wants.iter().filter(|want| have_page.insert(want.place.clone()));
-                let raw = self.settings.markdown.raw;
-                missing.extend(pages.flat_map(|want| {
-                    let stood = stood.get(&want.place);
-                    fallback::pages_for(want, stood, raw, edited, about.revision)
-                }));
-            }
-            let got = Got { about: about.clone(), wants, stamp, what };
-            if results.send(Finished { got, _room: room }).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    /// A local copy of the same content, if what stands there is still what was recorded.
-    pub(super) async fn copied(&self, copy: &Copy) -> Option<Sealed> {
-        let (disk, from, want) = (self.disk.clone(), copy.from.clone(), copy.row.blake3);
-        blocking(move || match disk.stage_copy(&from) {
-            Ok(sealed) => keep_if(&disk, sealed, want),
-            Err(_) => None,
-        })
-        .await
-    }
-
-    async fn get<'q>(
-        &'q self,
-        about: &About,
-        format: Format,
-        wants: &[Want],
-        standing: &[Standing],
-        flight: &mut Option<Flight<'q>>,
-    ) -> Result<What, Setback> {
-        let file = |sealed| What::File { sealed, fetched: true };
-        match format {
-            Format::File => download::file(self, about).await.map(file),
-            Format::Md | Format::Blocks => {
-                let page = page::fetch::get(self, about, wants, standing).await?;
-                Ok(What::Page(Box::new(page)))
-            }
-            Format::Json => tables::get(self, about, wants, standing).await.map(What::Tables),
-            Format::Comments => comments::get(self, about).await.map(file),
-            Format::Csv => parts::get(self, about, wants, flight).await.map(What::Parts),
-            Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx => {
-                let result = self.exports.export(self, &about.object, format, None, flight).await;
-                result.map(file)
-            }
-            other => Err(Trouble::failed(format!(
-                "{other} is not a format in which {} can be fetched",
-                about.object.ty
-            ))
-            .into()),
-        }
-    }
 }
 
 /// True for what the service makes a file of, in a task.
-fn is_export(format: Format) -> bool {
-    matches!(format, Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx | Format::Csv)
+pub(super) fn is_export(format: Format) -> bool {
+    is_whole_export(format) || format == Format::Csv
+}
+
+/// The same for what is one file.
+pub(super) fn is_whole_export(format: Format) -> bool {
+    matches!(format, Format::Docx | Format::Pdf | Format::Xlsx | Format::Pptx)
+}
+
+fn upto_secs(length: std::time::Duration) -> i64 {
+    i64::try_from(length.as_secs()).unwrap_or(i64::MAX / 4)
 }
 
 /// True for what is made of a document's blocks.

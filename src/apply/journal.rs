@@ -138,7 +138,7 @@ pub(super) struct Journal {
     pub(super) report: Report,
     current: Recorded,
     /// The manifest has rows besides those.
-    left_out: bool,
+    pub(super) left_out: bool,
     /// Rows by the folder they stand in, to find who owns a name.
     children: HashMap<(SourceName, Option<PlaceToken>), BTreeSet<PlaceKey>>,
     /// Rows with a slot elsewhere.
@@ -175,7 +175,6 @@ impl Journal {
         settings: Arc<Settings>,
         recorded: Recorded,
     ) -> Self {
-        let left_out = settings.left_out;
         let mut journal = Self {
             disk,
             store,
@@ -184,7 +183,7 @@ impl Journal {
             settings,
             report: Report::default(),
             current: recorded,
-            left_out,
+            left_out: false,
             children: HashMap::new(),
             astray: BTreeSet::new(),
             batch: Vec::new(),

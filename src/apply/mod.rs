@@ -7,7 +7,9 @@
 
 mod assets;
 mod comments;
+mod content;
 mod download;
+mod early;
 mod export_queue;
 mod fallback;
 mod fetch;
@@ -30,6 +32,7 @@ mod settle;
 mod signature;
 mod sink;
 mod tables;
+mod tickets;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -51,6 +54,8 @@ use crate::progress::Progress;
 use crate::rules::Markdown;
 use crate::store::{Act, Intent, RowChange, Store, StoreError};
 
+pub use early::{Early, Errands, Fetching};
+
 use fetch::{Fetcher, Finished};
 use journal::{BATCH, Journal};
 use sink::blocking;
@@ -65,6 +70,8 @@ pub struct Tools {
     pub store: Arc<Store>,
     pub progress: Arc<dyn Progress>,
     pub clock: Clock,
+    /// Names the identity that calls: only it may ask for an export that it began.
+    pub whose: String,
     /// Ctrl-C.
     pub stop: CancellationToken,
 }
@@ -90,8 +97,6 @@ pub struct Settings {
     pub retries: u32,
     /// `[export.md]`.
     pub markdown: Markdown,
-    /// The manifest has rows besides those that `apply` is given.
-    pub left_out: bool,
     /// `filter.allow_forbidden`: places that may not be read do not make a run partial.
     pub allow_forbidden: bool,
 }
@@ -126,20 +131,37 @@ pub enum Stop {
     Fatal(Failure),
 }
 
-/// Carries the plan out.
+/// Carries the plan out, which was made of these rows; true: the manifest has others, too.
+/// What `early` fetched serves where the plan wants it.
 ///
 /// # Errors
 /// Only where the manifest cannot be written. Whatever else ends the run early is in
 /// [`Report::stopped`].
 pub async fn apply(
     plan: Plan,
-    recorded: Recorded,
-    tools: &Tools,
-    settings: &Settings,
+    rows: (Recorded, bool),
+    fetching: &Fetching,
+    mut early: Early<'_>,
 ) -> Result<Report, StoreError> {
-    let settings = Arc::new(settings.clone());
+    let Fetching { fetcher, tools, settings } = fetching;
+    fetcher.ahead.close();
+    let work = Box::pin(carry_out(plan, rows, fetcher, tools, settings));
+    let report = early.beside(work).await;
+    drop(early);
+    fetcher.discard_rest().await;
+    report
+}
+
+async fn carry_out(
+    plan: Plan,
+    (recorded, left_out): (Recorded, bool),
+    fetcher: &Fetcher,
+    tools: &Tools,
+    settings: &Arc<Settings>,
+) -> Result<Report, StoreError> {
     let Tools { disk, store, progress, clock, .. } = tools.clone();
     let mut journal = Journal::new(disk, store, progress, clock, settings.clone(), recorded);
+    journal.left_out = left_out;
     for skip in &plan.skips {
         journal.report.tally.count(skip.change.place(), Rank::Skipped);
     }
@@ -156,7 +178,6 @@ pub async fn apply(
     journal.pending = pending;
     journal.stale.clone_from(&plan.stale);
     let gate = Gate { stop: tools.stop.clone(), deadline: settings.deadline };
-    let fetcher = Fetcher::new(tools, settings);
     let Plan {
         records,
         forget,
@@ -173,12 +194,13 @@ pub async fn apply(
         ..
     } = plan;
 
-    // Names and folders first: content goes to where they then are.
+    // Names and folders first: content goes to where they then are. They need no service, so
+    // a run whose time is over does this much, and publishes what came before.
     let closed = gate.clone();
     let relocations: Vec<Relocation> = asides.into_iter().chain(moves).collect();
     let (journal, result) = on_disk(journal, move |journal| {
         let mut deferred = record_rows(journal, records, &forget)?;
-        let cancelled = || closed.is_closed();
+        let cancelled = || closed.stop.is_cancelled();
         moves::relocate_all(journal, relocations, &mut deferred, &cancelled)?;
         moves::record_resolved(journal, &mut deferred)?;
         journal.make_folders(folders, &cancelled)
@@ -187,11 +209,11 @@ pub async fn apply(
     if let Err(halt) = result {
         return finish(journal, Err(halt)).await;
     }
-    if gate.is_closed() {
+    if gate.stop.is_cancelled() {
         return finish(journal, Err(gate.why())).await;
     }
 
-    let (journal, result) = content(journal, &fetcher, fetches).await;
+    let (journal, result) = content(journal, fetcher, fetches).await;
     if let Err(halt) = result {
         return finish(journal, Err(halt)).await;
     }

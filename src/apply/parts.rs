@@ -17,6 +17,7 @@ use super::fetch::{About, Fetcher, Setback};
 use super::journal::{Journal, Op, Step, done};
 use super::pace::WIDEST;
 use super::publish::{Bytes, Delivery, Told, no_row};
+use super::tickets::Order;
 use super::trouble::{Halt, Trouble};
 
 /// The format of all exported parts.
@@ -40,6 +41,7 @@ pub(super) async fn get(
     fetcher: &Fetcher,
     about: &About,
     wants: &[Want],
+    stamp: &Stamp,
     flight: &mut Option<Flight<'_>>,
 ) -> Result<Parts, Setback> {
     let listed = fetcher.call(fetcher.client.list_parts(&about.object)).await?;
@@ -56,8 +58,7 @@ pub(super) async fn get(
     // next could be waiting for itself.
     *flight = None;
     let exports = futures_util::stream::iter(ids).map(|id| async move {
-        let (object, mut flight) = (&about.object, None);
-        let result = fetcher.exports.export(fetcher, object, FORMAT, Some(&id), &mut flight).await;
+        let result = export(fetcher, about, wants, stamp, &id).await;
         (id, result)
     });
     let mut exports = exports.buffered(WIDEST);
@@ -71,6 +72,27 @@ pub(super) async fn get(
         files.push((id, result));
     }
     Ok(Parts { all, files })
+}
+
+/// Exports one part.
+async fn export(
+    fetcher: &Fetcher,
+    about: &About,
+    wants: &[Want],
+    stamp: &Stamp,
+    id: &str,
+) -> Result<Sealed, Setback> {
+    let (object, part) = (about.object.clone(), Some(id.to_owned()));
+    let order = Order { object, format: FORMAT, part };
+    let mut flight = None;
+    // One stamp speaks for all parts, so each must be as the object is now.
+    if let Some(task) = fetcher.earlier_task(&order, wants)
+        && task.is_current(about.edited, about.revision)
+        && let Some(sealed) = fetcher.exports.resume(fetcher, &task, &mut flight).await?
+    {
+        return Ok(sealed);
+    }
+    fetcher.exports.export(fetcher, &order, stamp, &mut flight).await
 }
 
 /// What was fetched for a side folder: files of one format, one a sheet or table.

@@ -1,4 +1,5 @@
-//! When an export is likely to be ready, learned from the exports of this run.
+//! When an export is likely to be ready, learned from the exports of this run and of those
+//! before it.
 //!
 //! A poll costs as much quota as a task (docs: drive-v1/export_task/get: 100 a minute),
 //! so nearly every export must be ready when it is first asked for. An export that is
@@ -9,8 +10,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::model::Format;
+
+use super::tickets::ReadyTime;
+
 /// Exports of one kind take similar times: type and extension.
-pub(super) type Kind = (String, &'static str);
+pub(super) type Kind = (String, Format);
 
 /// The first poll of the first exports of a kind, which find out how long it takes.
 const SCOUT: f64 = 0.7;
@@ -43,6 +48,9 @@ pub(super) struct Task {
     scout: bool,
     /// Seconds from its creation to the last poll.
     polled: Option<f64>,
+    /// It was created by an earlier run, and nobody asked for it meanwhile: when it was ready
+    /// cannot be told.
+    earlier: bool,
 }
 
 /// What is known of a kind.
@@ -69,12 +77,31 @@ pub(super) struct Learned {
 pub(super) struct ReadyTimes(BTreeMap<Kind, Known>);
 
 impl ReadyTimes {
+    /// With what earlier runs learned.
+    pub(super) fn learned(times: &[ReadyTime]) -> Self {
+        let known = times.iter().map(|time| {
+            let secs = |secs: f64| secs.clamp(SHORTEST, LONGEST);
+            let known = Known { first: Some(secs(time.first)), usual: secs(time.usual), scouts: 0 };
+            ((time.ty.clone(), time.format), known)
+        });
+        Self(known.collect())
+    }
+
+    /// What the next run may begin with.
+    pub(super) fn known(&self) -> Vec<ReadyTime> {
+        let known = self.0.iter().filter_map(|((ty, format), known)| {
+            let (first, usual) = (known.first?, known.usual);
+            Some(ReadyTime { ty: ty.clone(), format: *format, first, usual })
+        });
+        known.collect()
+    }
+
     /// A task that is created now.
     pub(super) fn task(&mut self, kind: Kind) -> Task {
         let known = self.0.entry(kind.clone()).or_default();
         let scout = known.first.is_none() && known.scouts < SCOUTS;
         known.scouts += u32::from(scout);
-        Task { kind, scout, polled: None }
+        Task { kind, scout, polled: None, earlier: false }
     }
 
     /// When to poll a task, counted from its creation. May be another time when asked
@@ -105,6 +132,9 @@ impl ReadyTimes {
 
     /// Learns from a task that was found ready by a poll after `took`.
     pub(super) fn ready(&mut self, task: &Task, took: Duration) -> Learned {
+        if task.earlier {
+            return Learned { is_first: false, slow: false };
+        }
         let took = took.as_secs_f64();
         let at_first = task.polled.is_none();
         // It became ready somewhere between two polls.
@@ -128,6 +158,11 @@ impl ReadyTimes {
 }
 
 impl Task {
+    /// One that nothing is learned from.
+    pub(super) fn of_earlier_run(kind: Kind) -> Self {
+        Self { kind, scout: false, polled: None, earlier: true }
+    }
+
     /// A poll that long after its creation came too early.
     pub(super) fn unready(&mut self, at: Duration) {
         self.polled = Some(at.as_secs_f64());
@@ -139,7 +174,7 @@ mod tests {
     use super::*;
 
     fn kind() -> Kind {
-        ("docx".to_owned(), "docx")
+        ("docx".to_owned(), Format::Docx)
     }
 
     /// Exports one after another; returns their polls and the sum of waits.
@@ -214,7 +249,7 @@ mod tests {
     }
 
     fn new(kind: &Kind) -> Task {
-        Task { kind: kind.clone(), scout: false, polled: None }
+        Task { kind: kind.clone(), scout: false, polled: None, earlier: false }
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result
 
     let done = async {
         let walks = Walks::new(&disk, false);
-        let observed = run.observe(session, known, &disk, &reporter, &walks).await?;
+        let observed = run.observe(session, &known, &disk, &reporter, (&walks, None)).await?;
         let plan = observed.plan(&run);
         let outlook = Outlook::of(&plan, &observed, &run);
         reporter.end_bars();

@@ -135,6 +135,14 @@ fn resolve_as(
 }
 
 impl Identified {
+    /// Tells identities apart. Nobody can be told from it.
+    pub fn print(&self) -> String {
+        let Recorded { open, app_id, user } = &self.account;
+        let user = user.as_ref().map(|user| &user.open_id);
+        let whole = blake3::hash(format!("{open} {app_id:?} {user:?}").as_bytes()).to_hex();
+        whole[..16].to_owned()
+    }
+
     /// Compares with what the manifest says now that nobody else can change it; returns
     /// what it is to say from now on, where that is something else.
     pub fn confirm(&self, before: Option<&Recorded>) -> Result<Option<Recorded>, Problem> {

@@ -4,6 +4,7 @@
 //! [`Problem`] that is printed once, here.
 
 mod account;
+mod ahead;
 mod api;
 mod auth;
 mod check;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Session;
+use super::ahead::Ahead;
 use super::exit::{self, Problem};
 use super::identity::{self, Identified};
 use super::survey::{Manifest, Survey};
@@ -111,15 +112,16 @@ impl Prepared {
     pub async fn observe(
         self: &Arc<Self>,
         session: &Session,
-        manifest: Manifest,
+        manifest: &Manifest,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
-        kept: &Walks,
+        (kept, ahead): (&Walks, Option<&Ahead<'_>>),
     ) -> Result<Observed, Problem> {
         let stop = self.walk_ends_at(session);
-        let survey = self.survey(session, manifest, disk, reporter, &stop, kept).await?;
+        let (survey, answers) =
+            self.survey(session, manifest, disk, reporter, (&stop, kept, ahead)).await?;
         let now_secs = session.clock.now_secs();
-        let mut observed = Observed { survey, answers: Answers::default(), now_secs };
+        let mut observed = Observed { survey, answers, now_secs };
         let mut asked = plan::Questions::default();
         loop {
             let questions = plan::questions(&observed.inputs(self));

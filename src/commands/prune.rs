@@ -161,7 +161,6 @@ fn say_kept(ui: &Ui, recorded: &Recorded, plan: &Plan, rules: &Rules) {
 /// Nothing is fetched: what the config says about that does not count.
 fn settings(config: &Config, run_id: &str) -> Settings {
     Settings {
-        left_out: false,
         run_id: run_id.to_owned(),
         concurrency: 1,
         export_timeout: config.limits.export_timeout,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::Session;
+use super::ahead::Ahead;
 use super::exit::Problem;
 use super::observe::{Prepared, blocking, not_interrupted};
 use super::walks::{self, Walks};
@@ -19,8 +20,8 @@ use crate::model::recorded::{PlaceRow, Recorded, Slot, SourceRow};
 use crate::model::source::Source;
 use crate::model::tree::{Node, RemoteSource, RemoteTree, Sifted};
 use crate::model::{Channel, PlaceKey, PlaceToken, SourceName};
-use crate::plan;
 use crate::plan::roster::{self, Closed, Enrolment, KnownFile, Roster};
+use crate::plan::{self, Answers};
 use crate::rules::Rules;
 use crate::store::{RowView, Rows, StoreError};
 use crate::ui::reporter::Reporter;
@@ -51,15 +52,14 @@ impl Prepared {
     pub(super) async fn survey(
         &self,
         session: &Session,
-        manifest: Manifest,
+        manifest: &Manifest,
         disk: &Arc<Disk>,
         reporter: &Arc<Reporter>,
-        stop: &CancellationToken,
-        kept: &Walks,
-    ) -> Result<Survey, Problem> {
+        (stop, kept, ahead): (&CancellationToken, &Walks, Option<&Ahead<'_>>),
+    ) -> Result<(Survey, Answers), Problem> {
         let check = checks_plans(session);
         let sources = manifest.sources()?;
-        let roster = roster_of(&manifest, &self.sources, &self.rules)?;
+        let roster = roster_of(manifest, &self.sources, &self.rules)?;
         let force = self.options.force.as_ref();
         let sift = |source: &SourceName, path: &str, node: &Node| {
             let Some(roster) = &roster else { return Sifted::Keep };
@@ -75,9 +75,26 @@ impl Prepared {
             full: self.full,
             accepts_change: self.accepts_change,
         };
+        let hear = |source: &SourceName, path: &str, node: &Node| {
+            if let Some(ahead) = ahead {
+                ahead.place(source, path, node);
+            }
+            Sifted::Keep
+        };
+        let sift_and_hear =
+            |source: &SourceName, path: &str, node: &Node| match sift(source, path, node) {
+                Sifted::Keep => hear(source, path, node),
+                other => other,
+            };
         let fault = Mutex::new(None);
-        let ways = walks::ways(&run, &self.sources, (&manifest, &sources, &fault), kept)?;
-        let nights = Nights { ways, keeper: kept, now_secs: run.now_secs, sift: &sift };
+        let ways = walks::ways(&run, &self.sources, (manifest, &sources, &fault), kept)?;
+        let nights = Nights {
+            ways,
+            keeper: kept,
+            now_secs: run.now_secs,
+            sift: &sift_and_hear,
+            hear: &hear,
+        };
         let crawl = crawl::crawl(
             &self.client,
             &self.sources,
@@ -88,6 +105,10 @@ impl Prepared {
             nights,
         );
         let mut tree = crawl.await?;
+        let mut answers = Answers::default();
+        if let Some(ahead) = ahead {
+            answers.revisions.extend(ahead.walk_is_over().await);
+        }
         if let Some(error) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
             return Err(StoreError::into(error));
         }
@@ -99,14 +120,15 @@ impl Prepared {
             let scanner = disk.clone();
             let local = blocking(move || scanner.scan()).await?;
             let local = hash_doubtful(disk, &recorded, local).await?;
-            return Ok(Survey {
+            let survey = Survey {
                 tree,
                 recorded,
                 local,
                 left_out: false,
                 #[cfg(feature = "test-hooks")]
                 whole: None,
-            });
+            };
+            return Ok((survey, answers));
         };
         #[cfg(feature = "test-hooks")]
         let whole = if check {
@@ -133,14 +155,15 @@ impl Prepared {
         let recorded = Recorded { places: manifest.select(&closed)?, sources };
         roster.bring_back(&closed, &recorded, &mut tree, &mut local);
         let local = hash_doubtful(disk, &recorded, local).await?;
-        Ok(Survey {
+        let survey = Survey {
             tree,
             left_out: recorded.places.len() < rows,
             recorded,
             local,
             #[cfg(feature = "test-hooks")]
             whole,
-        })
+        };
+        Ok((survey, answers))
     }
 }
 
@@ -226,6 +249,32 @@ impl Manifest {
                 let rows = recorded.places.range(first..);
                 let rows = rows.take_while(move |(key, _)| key.source == source);
                 Box::new(rows.map(|(key, row)| (key.clone(), row.clone())))
+            }
+        }
+    }
+
+    /// The row of a place.
+    pub fn row(&self, key: &PlaceKey) -> Result<Option<PlaceRow>, StoreError> {
+        Ok(match self {
+            Self::Rows(rows) => rows.rows_of([key])?.pop().map(|(_, row)| row),
+            Self::Whole(recorded) => recorded.places.get(key).cloned(),
+        })
+    }
+
+    /// Calls with the token of each object that has files in the copy. A shortcut has its
+    /// target's.
+    pub fn for_each_copied(&self, mut each: impl FnMut(&str)) -> Result<(), StoreError> {
+        match self {
+            Self::Rows(rows) => rows.for_each_row(|row| {
+                if row.products().next().is_some() {
+                    each(row.obj_token());
+                }
+                Ok(())
+            }),
+            Self::Whole(recorded) => {
+                let rows = recorded.places.values().filter(|row| !row.products.is_empty());
+                rows.for_each(|row| each(row.object.token.as_str()));
+                Ok(())
             }
         }
     }

@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::exit::{self, Problem};
 use super::observe::{KEEP_PARTIAL, Outlook, Prepared, changes};
 use super::survey::{Manifest, Survey};
 use super::walks::Walks;
 use super::{Session, home, upkeep};
-use crate::apply::{self, Settings, Tools};
+use crate::apply::{self, Early, Errands, Fetching, Settings, Tools};
 use crate::cli::RunFlags;
 use crate::disk::Disk;
 use crate::model::SourceName;
 use crate::model::change::Event;
+use crate::model::recorded::Recorded;
+use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::store::Store;
 use crate::ui::reporter::Reporter;
@@ -77,38 +80,29 @@ struct Run<'a> {
     reporter: Arc<Reporter>,
 }
 
+/// What a run is going to do.
+struct Decided {
+    plan: Plan,
+    outlook: Outlook,
+    /// The rows that the plan is made of.
+    recorded: Recorded,
+    /// There are others.
+    left_out: bool,
+    /// Sources that were walked completely.
+    whole: BTreeSet<SourceName>,
+}
+
 impl Run<'_> {
     /// Everything between the lock and the summary; returns the exit code.
     async fn work(&self, summary: &mut Summary) -> Result<u8, Problem> {
         let prepared = self.prepared;
-        let before = self.store.recorded_account()?;
-        let account = prepared.who.confirm(before.as_ref())?;
+        // Whoever this run is for must be known before it writes.
+        prepared.who.confirm(self.store.recorded_account()?.as_ref())?;
         upkeep::settle(&self.disk, &self.store)?;
         self.reporter.log_to(self.disk.run_log(&self.id)?);
-        let known = Manifest::Rows(self.store.rows()?);
-        let had_places = known.len()? > 0;
-
-        let walks = Walks::new(&self.disk, true);
-        let observed =
-            prepared.observe(self.session, known, &self.disk, &self.reporter, &walks).await?;
-        summary.full = observed.is_full();
-        // Only now it is certain that this identity sees what the mirror holds.
-        if let Some(account) = &account {
-            self.store.set_account(account)?;
-            if before.is_none() && had_places {
-                let whose = if prepared.who.as_user { "this user's" } else { "the app's" };
-                self.session.ui.note(&format!("from now on this mirror is {whose}"));
-            }
-        }
-        self.tidy()?;
-        let plan = observed.plan(prepared);
-        let outlook = Outlook::of(&plan, &observed, prepared);
-        walks.planned(&observed.survey.tree)?;
-        let whole: BTreeSet<SourceName> = observed.full_sources();
-        let Survey { recorded, left_out, .. } = observed.survey;
-        for change in changes(&plan) {
-            self.reporter.event(&Event::Change { change: change.clone() });
-        }
+        // Before anything is staged.
+        let now_secs = self.session.clock.now_secs();
+        self.disk.sweep_staging(now_secs, upkeep::secs(KEEP_PARTIAL))?;
 
         let tools = Tools {
             client: prepared.client.clone(),
@@ -116,9 +110,21 @@ impl Run<'_> {
             store: self.store.clone(),
             progress: self.reporter.clone(),
             clock: self.session.clock.clone(),
+            whose: prepared.who.print(),
             stop: self.session.interrupt.clone(),
         };
-        let mut report = apply::apply(plan, recorded, &tools, &self.settings(left_out)).await?;
+        let fetching = Fetching::new(&tools, &self.settings());
+        let (errands, mut early) = fetching.early();
+        let walks = Walks::new(&self.disk, true);
+        let decided = Box::pin(self.decide(summary, &walks, &fetching, errands, &mut early));
+        let Decided { plan, outlook, recorded, left_out, whole } = match decided.await {
+            Ok(decided) => decided,
+            Err(problem) => {
+                fetching.give_up(early).await;
+                return Err(problem);
+            }
+        };
+        let mut report = apply::apply(plan, (recorded, left_out), &fetching, early).await?;
         let done = if report.walks_recorded { whole } else { BTreeSet::new() };
         walks.tidy(&prepared.config, &done)?;
         summary.bytes = report.bytes;
@@ -140,15 +146,58 @@ impl Run<'_> {
         Ok(code)
     }
 
+    /// Walks, fetching what is surely wanted meanwhile, and plans.
+    async fn decide(
+        &self,
+        summary: &mut Summary,
+        walks: &Walks,
+        fetching: &Fetching,
+        errands: Errands,
+        early: &mut Early<'_>,
+    ) -> Result<Decided, Problem> {
+        let prepared = self.prepared;
+        let before = self.store.recorded_account()?;
+        let account = prepared.who.confirm(before.as_ref())?;
+        let manifest = Manifest::Rows(self.store.rows()?);
+        let had_places = manifest.len()? > 0;
+        let observed = {
+            let ahead = Ahead::new(prepared, &manifest, fetching, errands);
+            let (disk, reporter) = (&self.disk, &self.reporter);
+            let beside = (walks, Some(&ahead));
+            let walk = prepared.observe(self.session, &manifest, disk, reporter, beside);
+            early.beside(Box::pin(walk)).await?
+        };
+        // Rows that are read keep the room of those that are written anew.
+        drop(manifest);
+        summary.full = observed.is_full();
+        // Only now it is certain that this identity sees what the mirror holds.
+        if let Some(account) = &account {
+            self.store.set_account(account)?;
+            if before.is_none() && had_places {
+                let whose = if prepared.who.as_user { "this user's" } else { "the app's" };
+                self.session.ui.note(&format!("from now on this mirror is {whose}"));
+            }
+        }
+        self.tidy()?;
+        let plan = observed.plan(prepared);
+        let outlook = Outlook::of(&plan, &observed, prepared);
+        walks.planned(&observed.survey.tree)?;
+        let whole = observed.full_sources();
+        for change in changes(&plan) {
+            self.reporter.event(&Event::Change { change: change.clone() });
+        }
+        let Survey { recorded, left_out, .. } = observed.survey;
+        Ok(Decided { plan, outlook, recorded, left_out, whole })
+    }
+
     /// Throws away what nobody needs any more.
     fn tidy(&self) -> Result<(), Problem> {
         let now_secs = self.session.clock.now_secs();
-        self.disk.sweep_staging(now_secs, upkeep::secs(KEEP_PARTIAL))?;
         self.disk.empty_trash(now_secs, upkeep::secs(self.prepared.config.trash_retention))?;
         Ok(())
     }
 
-    fn settings(&self, left_out: bool) -> Settings {
+    fn settings(&self) -> Settings {
         let config = &self.prepared.config;
         Settings {
             run_id: self.id.clone(),
@@ -160,7 +209,6 @@ impl Run<'_> {
             deadline: self.prepared.deadline,
             retries: config.limits.retries,
             markdown: self.prepared.rules.markdown,
-            left_out,
             allow_forbidden: self.prepared.rules.allow_forbidden,
         }
     }

@@ -59,6 +59,9 @@ pub struct Nights<'a> {
     pub now_secs: i64,
     /// What of a source that is walked from the beginning the tree need not have.
     pub sift: &'a Sift<'a>,
+    /// Hears of each place of a walk that is continued. What earlier runs listed of it is put
+    /// in order in the end, as a whole, so nothing may be left out.
+    pub hear: &'a Sift<'a>,
 }
 
 /// Says of a place of a source, as found at a glob path, whether the tree needs it.
@@ -83,7 +86,7 @@ pub async fn crawl(
     nights: Nights<'_>,
 ) -> Result<RemoteTree, ApiError> {
     let run = Run::new(client, progress, stop);
-    let Nights { mut ways, keeper, now_secs, sift } = nights;
+    let Nights { mut ways, keeper, now_secs, sift, hear } = nights;
     // Boxed: a future that borrows each source in its own way could not be `Send`.
     let mut walks: Vec<BoxFuture<'_, _>> = Vec::with_capacity(sources.len());
     for source in sources {
@@ -94,11 +97,14 @@ pub async fn crawl(
                 walk.sift = Some(sift);
                 None
             }
-            (Some(Way::Cheap(known)), _) => Some(known),
+            (Some(Way::Cheap(known)), _) => {
+                walk.source.unsifted = true;
+                Some(known)
+            }
             (way, kind) => {
                 let walked = way.and_then(|way| if let Way::Full(it) = way { it } else { None });
-                // What earlier runs listed is put in order in the end, as a whole.
-                walk.sift = walked.is_none().then_some(sift);
+                walk.sift = Some(if walked.is_none() { sift } else { hear });
+                walk.source.unsifted = walked.is_some();
                 walk.keep(kept::Log::new(keeper, kind.entry(), now_secs), walked);
                 None
             }
@@ -116,14 +122,13 @@ async fn look_at(
     as_user: bool,
     known: Option<Known<'_>>,
 ) -> Result<RemoteSource, ApiError> {
-    let unsifted = walk.sift.is_none();
     let walked = match (known, &source.kind) {
         (Some(known), kind) => cheap::look(walk, kind, as_user, known).await,
         (None, SourceKind::Drive { folder }) => drive::walk(walk, folder.as_deref()).await,
         (None, SourceKind::Wiki(scope)) => wiki::walk(walk, scope, as_user).await,
         (None, SourceKind::Docs(urls)) => docs::list(walk, urls).await,
     };
-    walked.map(|walked| RemoteSource { entry: source.kind.entry(), unsifted, ..walked })
+    walked.map(|walked| RemoteSource { entry: source.kind.entry(), ..walked })
 }
 
 /// What the parts of one crawl share.

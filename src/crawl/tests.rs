@@ -192,6 +192,7 @@ fn nights() -> Nights<'static> {
         keeper: &KeepsNothing,
         now_secs: 0,
         sift: &|_, _, _| Sifted::Keep,
+        hear: &|_, _, _| Sifted::Keep,
     }
 }
 

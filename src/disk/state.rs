@@ -98,17 +98,22 @@ impl Disk {
 
     /// Opens the log of a run, `runs/<run>.jsonl`, to add lines to it.
     pub fn run_log(&self, run: &str) -> Result<StateLog, DiskError> {
-        let name = format!("runs/{run}.jsonl");
-        let (_, file) = split(&name)?;
-        let runs = beneath::folder(&self.state()?.dir, "runs", "")?;
-        let file = self.faults.run(Op::Open, &name, || {
+        self.state_log(&format!("runs/{run}.jsonl"))
+    }
+
+    /// Opens a file of the state folder, to add lines to it.
+    pub fn state_log(&self, name: &str) -> Result<StateLog, DiskError> {
+        let (folder, file) = split(name)?;
+        let dir = beneath::folder(&self.state()?.dir, &folder, "")?;
+        let file = self.faults.run(Op::Open, name, || {
             let mut options = OpenOptions::new();
             options.append(true).create(true);
             #[cfg(unix)]
             cap_std::fs::OpenOptionsExt::mode(&mut options, 0o644);
-            beneath::open(&runs, &file, &mut options)
+            beneath::open(&dir, &file, &mut options)
         })?;
-        Ok(StateLog { file: BufWriter::new(file), name, faults: self.faults.clone() })
+        let (file, name) = (BufWriter::new(file), name.to_owned());
+        Ok(StateLog { file, name, faults: self.faults.clone() })
     }
 
     /// The names of all runs with a log, oldest first.

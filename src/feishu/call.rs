@@ -1,6 +1,7 @@
 //! One call as an endpoint's file describes it, and its address.
 
 use std::ops::Range;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::Method;
@@ -63,6 +64,8 @@ pub(super) struct Call<'a> {
     /// Method and encoded path in place of the endpoint's own, which is then only the
     /// class whose limits count.
     pub(super) other: Option<(Method, String)>,
+    /// Set once the call is on its way to the service.
+    pub(super) sent: Option<&'a AtomicBool>,
 }
 
 impl<'a> Call<'a> {
@@ -80,6 +83,7 @@ impl<'a> Call<'a> {
             basic: None,
             secrets: Vec::new(),
             other: None,
+            sent: None,
         }
     }
 

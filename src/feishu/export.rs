@@ -1,5 +1,7 @@
 //! Export tasks: create, poll; the product is fetched by `download`.
 
+use std::sync::atomic::AtomicBool;
+
 use serde::Deserialize;
 use serde_json::json;
 
@@ -38,7 +40,8 @@ struct Job {
 }
 
 impl Client {
-    /// Starts an export and returns its ticket. `part` is the sheet or table of a CSV.
+    /// Starts an export and returns its ticket. `part` is the sheet or table of a CSV. `sent`
+    /// tells whether the service may have begun, should nobody wait for the end of this.
     ///
     /// # Errors
     /// [`Class::Unsupported`] where the service has no such export for this type.
@@ -47,6 +50,7 @@ impl Client {
         object: &Object,
         extension: &str,
         part: Option<&str>,
+        sent: &AtomicBool,
     ) -> Result<String, ApiError> {
         let mut body = json!({
             "file_extension": extension,
@@ -56,7 +60,8 @@ impl Client {
         if let Some(part) = part {
             body["sub_id"] = part.into();
         }
-        let created = self.inner.call::<Created>(&Call::new(CREATE, &[]).body(body)).await;
+        let call = Call { sent: Some(sent), ..Call::new(CREATE, &[]).body(body) };
+        let created = self.inner.call::<Created>(&call).await;
         created.map(|(created, _)| created.ticket).map_err(|error| refused_type(error, &object.ty))
     }
 
@@ -216,15 +221,17 @@ mod tests {
         ];
         let fake = Fake::app();
         let client = fake.client();
+        let sent = AtomicBool::new(false);
         for (ty, code, want) in cases {
             fake.push(json_reply(json!({"code":code,"msg":"no"})).status(400));
             let object = Object::new(ty.clone(), "tok");
-            let error = client.create_export(&object, "pptx", None).await.unwrap_err();
+            let error = client.create_export(&object, "pptx", None, &sent).await.unwrap_err();
             assert_eq!(error.class, want, "{ty} {code}");
         }
         fake.push(json_reply(json!({"code":0,"data":{"ticket":"7"}})));
         let sheet = Object::new(ObjType::Sheet, "shtA");
-        assert_eq!(client.create_export(&sheet, "csv", Some("0b12")).await.unwrap(), "7");
+        let ticket = client.create_export(&sheet, "csv", Some("0b12"), &sent).await.unwrap();
+        assert_eq!((ticket.as_str(), sent.into_inner()), ("7", true));
         let body = fake.last_body();
         assert_eq!(
             body,

@@ -4,6 +4,7 @@
 //! Each property's body is a plain function over bytes (`no_panic_on_…`), so that a fuzzer
 //! can drive it as well: `fuzz_target!(|bytes: &[u8]| no_panic_on_reply(bytes))`.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -298,7 +299,10 @@ async fn content_calls(client: &Client) {
     for object in [&docx, &sheet, &base] {
         judge(client.get_revision(object).await, |_| vec![]);
         judge(client.list_parts(object).await, |all| all.iter().map(|p| p.id.as_str()).collect());
-        judge(client.create_export(object, "docx", None).await, |ticket| vec![ticket]);
+        judge(
+            client.create_export(object, "docx", None, &AtomicBool::new(false)).await,
+            |ticket| vec![ticket],
+        );
     }
     judge(client.get_base("basA").await, |_| vec![]);
     judge(client.list_tables("basA").await, |all| all.iter().map(|t| t.id.as_str()).collect());

@@ -239,6 +239,9 @@ impl Inner {
     ) -> Result<R::Out, Fault> {
         let name = asked.name();
         let request = self.request(call, token).map_err(Fault::last)?;
+        if let Some(sent) = call.sent {
+            sent.store(true, Ordering::Relaxed);
+        }
         let sent = timeout(self.settings.request_timeout, self.http.send(request)).await;
         let reply = match sent {
             Ok(Ok(reply)) => reply,

@@ -412,6 +412,33 @@ impl Stamp {
     pub fn compare(&self, now: Edited) -> Moved {
         now.against(self.times.get(&now.channel).copied(), self.seen_secs)
     }
+
+    /// What may be recorded of content that was fetched after this was seen, given what is
+    /// seen now: never more than the content is sure to show. `None`: the object may have
+    /// changed in between.
+    pub fn renewed(&self, edited: Option<Edited>, revision: Option<i64>) -> Option<Self> {
+        let same = match (self.revision, revision) {
+            (Some(then), Some(now)) if then != now => return None,
+            (Some(_), Some(_)) => true,
+            _ => false,
+        };
+        let Some(edited) = edited else { return same.then(|| self.clone()) };
+        let mut renewed = self.clone();
+        match self.compare(edited) {
+            Moved::Yes if !same => return None,
+            // The next run looks again.
+            Moved::Unsettled if !same => {}
+            Moved::No => {}
+            Moved::Baseline => {
+                renewed.times.insert(edited.channel, edited.at_secs);
+            }
+            Moved::Yes | Moved::Unsettled => {
+                renewed.times.insert(edited.channel, edited.at_secs);
+                renewed.seen_secs = edited.seen_secs;
+            }
+        }
+        Some(renewed)
+    }
 }
 
 impl Edited {
@@ -657,6 +684,39 @@ mod tests {
         ];
         for (now, want, why) in cases {
             assert_eq!(stamp.compare(now), want, "{why}");
+        }
+    }
+
+    #[test]
+    fn content_is_recorded_with_no_more_than_it_is_sure_to_show() {
+        let seen = |channel, at_secs| Some(Edited { channel, at_secs, seen_secs: 2000 });
+        let stamp = |times: &[(Channel, i64)], seen_secs| Stamp {
+            times: times.iter().copied().collect(),
+            seen_secs,
+            revision: Some(7),
+            read_secs: None,
+        };
+        let (wiki, drive) = (Channel::Wiki, Channel::Drive);
+        let then = [(wiki, 900), (Channel::Metas, 998)];
+        let before = stamp(&then, 1000);
+        let as_it_was = Some(before.clone());
+        let with = |more, seen_secs| Some(stamp(&[then[0], then[1], more], seen_secs));
+        let metas = seen(Channel::Metas, 998);
+        let cases = [
+            (seen(wiki, 900), None, as_it_was.clone(), "same time, settled"),
+            (seen(wiki, 900), Some(7), as_it_was.clone(), "and the same revision"),
+            (seen(wiki, 900), Some(8), None, "another revision"),
+            (seen(wiki, 950), None, None, "another time, and nobody knows the revision"),
+            (seen(wiki, 950), Some(7), Some(stamp(&[(wiki, 950), then[1]], 2000)), "only the time"),
+            (metas, None, as_it_was.clone(), "unsettled, and to be looked at again"),
+            (metas, Some(7), Some(stamp(&then, 2000)), "settled by the revision"),
+            (seen(drive, 990), None, with((drive, 990), 1000), "a baseline"),
+            (seen(drive, 996), None, None, "maybe after the fetch"),
+            (None, Some(7), as_it_was, "the revision alone"),
+            (None, None, None, "nothing is known"),
+        ];
+        for (edited, revision, want, why) in cases {
+            assert_eq!(before.renewed(edited, revision), want, "{why}");
         }
     }
 }

@@ -24,6 +24,9 @@ pub(super) enum OnDisk {
     Unknown,
 }
 
+/// Why something is fetched again that need not be: `--force`.
+pub const FORCED: &str = "forced";
+
 /// Why a page is fetched again that shows a note instead of something.
 pub(super) const REFUSED: &str = "what it embeds was refused";
 
@@ -93,7 +96,7 @@ pub(super) fn need(
         return Need::Add;
     };
     if forced {
-        return Need::Update("forced");
+        return Need::Update(FORCED);
     }
     let stamp = match remote(inputs, first, object, format, edited) {
         Ok(stamp) => stamp,

@@ -7,6 +7,7 @@ mod absent;
 mod content;
 mod decide;
 mod draft;
+mod early;
 mod embeds;
 mod known;
 mod pages;
@@ -27,7 +28,9 @@ use crate::model::tree::{Existence, Meta, RemoteTree};
 use crate::model::{ContentHash, Edited, Format, Object, PlaceKey, SourceName};
 use crate::rules::{Globs, Rules};
 
+pub use content::FORCED;
 pub use decide::{needs_hash, plan, questions, url_file_text};
+pub use early::{Errand, Known, early};
 pub use known::prune_known;
 
 /// Everything a plan is made from.

@@ -35,7 +35,7 @@ struct World {
     asked: Vec<Questions>,
 }
 
-fn rules() -> Rules {
+pub(super) fn rules() -> Rules {
     let formats = [
         (ObjType::Docx, Format::Docx),
         (ObjType::Sheet, Format::Xlsx),

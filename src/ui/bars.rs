@@ -23,14 +23,16 @@ impl Bars {
         Self { all: all.clone(), status, files: None, bytes: None }
     }
 
-    /// The walk is over.
-    pub fn planned(&mut self, files: u64) {
+    /// The walk is over, and so many bytes came meanwhile.
+    pub fn planned(&mut self, files: u64, bytes: u64) {
         self.status.set_message("fetching");
         if files > 0 {
             let bar = style("  files    {bar:30} {human_pos}/{human_len}  {eta}");
             self.files = Some(self.all.add(ProgressBar::new(files).with_style(bar)));
             let spinner = style("  bytes    {bytes}  {bytes_per_sec}");
-            self.bytes = Some(self.all.add(ProgressBar::new_spinner().with_style(spinner)));
+            let received = self.all.add(ProgressBar::new_spinner().with_style(spinner));
+            received.set_position(bytes);
+            self.bytes = Some(received);
         }
     }
 }

@@ -29,6 +29,8 @@ struct State {
     log: Option<StateLog>,
     /// Places listed, by source.
     listed: BTreeMap<SourceName, u64>,
+    /// Files that came before it was planned how many there are.
+    ahead: u64,
     planned: Option<u64>,
     fetched: u64,
     received: u64,
@@ -44,6 +46,7 @@ impl Reporter {
             bars: ui.bars().map(Bars::new),
             log: None,
             listed: BTreeMap::new(),
+            ahead: 0,
             planned: None,
             fetched: 0,
             received: 0,
@@ -146,7 +149,11 @@ impl State {
         if sources.is_empty() {
             "listing".to_owned()
         } else {
-            format!("listing: {}", sources.join(", "))
+            let ahead = match self.ahead {
+                0 => String::new(),
+                files => format!("; fetched already: {}", counted(files, "file", "files")),
+            };
+            format!("listing: {}{ahead}", sources.join(", "))
         }
     }
 
@@ -187,12 +194,18 @@ impl Progress for Reporter {
         self.state().listing_failures.push(entry);
     }
 
+    fn ahead(&self, files: u64) {
+        let mut state = self.state();
+        state.ahead += files;
+        self.show(&mut state, false);
+    }
+
     fn planned(&self, files: u64) {
         let mut state = self.state();
-        let walk = state.walk();
+        let (walk, received) = (state.walk(), state.received);
         state.planned = Some(files);
         if let Some(bars) = &mut state.bars {
-            bars.planned(files);
+            bars.planned(files, received);
         } else if self.ui.wants_lines() {
             state.last_line_secs = self.clock.now_secs();
             self.ui.note(&walk.replace("listing: ", "listed: "));

@@ -41,6 +41,8 @@ async fn formats_by_type_and_by_rule() {
     assert_eq!(tenant.calls("POST", EXPORTS), 0);
 
     std::fs::remove_file(mirror.path("drive/Budget.sheets/Q2.csv")).unwrap();
+    // Until then its product could still be fetched.
+    tokio::time::sleep(std::time::Duration::from_secs(1800)).await;
     mirror.sync().await.success();
     assert_eq!(mirror.files(), wanted);
     assert_eq!(tenant.calls("POST", EXPORTS), 1, "only the missing sheet");

@@ -156,6 +156,7 @@ async fn listed(tenant: &Tenant, config: &Config) -> RemoteTree {
         keeper: &KeepsNothing,
         now_secs: 0,
         sift: &|_, _, _| Sifted::Keep,
+        hear: &|_, _, _| Sifted::Keep,
     };
     let stop = CancellationToken::new();
     let (sources, rules) = (&config.sources, &config.rules);

@@ -39,6 +39,7 @@ pub struct Told(pub Mutex<Vec<Event>>);
 impl Progress for Told {
     fn listed(&self, _: &SourceName, _: usize) {}
     fn listing_failed(&self, _: &SourceName, _: &str, _: &Failure) {}
+    fn ahead(&self, _: u64) {}
     fn planned(&self, _: u64) {}
     fn fetched(&self, _: u64) {}
     fn received(&self, _: u64) {}
@@ -86,7 +87,6 @@ impl World {
             retries: 3,
             markdown: crate::rules::Markdown::default(),
             allow_forbidden: false,
-            left_out: false,
         }
     }
 

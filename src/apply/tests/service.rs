@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::apply::Fetching;
 use crate::apply::{Report, Tools, apply};
 use crate::feishu::{self, ByteStream, Client, Credentials, HttpSend, SendError};
 use crate::plan::{Fetch, Plan, Want};
@@ -156,6 +157,7 @@ impl World {
             store: Arc::new(Store::open(&self.state(), "mirror").unwrap()),
             progress: self.told.clone(),
             clock: Clock::system(),
+            whose: "me".to_owned(),
             stop: CancellationToken::new(),
         }
     }
@@ -172,7 +174,9 @@ impl World {
         settings: &Settings,
     ) -> (Report, Recorded) {
         let recorded = tools.store.load().unwrap();
-        let report = apply(plan, recorded, tools, settings).await.unwrap();
+        let fetching = Fetching::new(tools, settings);
+        let (_, early) = fetching.early();
+        let report = apply(plan, (recorded, false), &fetching, early).await.unwrap();
         (report, tools.store.load().unwrap())
     }
 
