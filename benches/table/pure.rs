@@ -194,7 +194,7 @@ pub fn child(args: &[String]) {
     let rows = Store::read_rows(Path::new(state)).expect("readable").expect("there");
     // No plan can look at less.
     let reading = best_of(1, || rows.for_each_row(|_| Ok(())).expect("readable"));
-    let (rules, source, manifest) = (rules(), source(), Manifest::Rows(rows));
+    let (rules, source, manifest) = (rules(), source(), Manifest::Rows(Box::new(rows)));
     let mut clock = Duration::ZERO;
     let sources = std::slice::from_ref(&source);
     let roster = timed(&mut clock, || roster_of(&manifest, sources, &rules));

@@ -21,7 +21,7 @@ pub async fn run(session: &Session, flags: &RunFlags, exit_code: bool) -> Result
     // What a crash left open is settled here in memory, as `sync` would on disk.
     let settled = apply::settle(&seen.disk, &seen.intents)?;
     let known = match seen.rows {
-        Some(rows) if settled.is_empty() => Manifest::Rows(rows),
+        Some(rows) if settled.is_empty() => Manifest::Rows(Box::new(rows)),
         rows => Manifest::Whole(home::settled(rows.as_ref(), &settled)?),
     };
     let disk = Arc::new(seen.disk);

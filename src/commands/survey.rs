@@ -151,7 +151,7 @@ impl Prepared {
         })
         .await?;
         let closed = roster.close(&mut tree);
-        let rows = manifest.len()?;
+        let rows = manifest.places()?;
         let recorded = Recorded { places: manifest.select(&closed)?, sources };
         roster.bring_back(&closed, &recorded, &mut tree, &mut local);
         let local = hash_doubtful(disk, &recorded, local).await?;
@@ -178,7 +178,7 @@ pub fn roster_of(
         return Ok(None);
     }
     let listed: BTreeSet<SourceName> = sources.iter().map(|source| source.name.clone()).collect();
-    let mut enrolment = Roster::of(manifest.len()?, rules, &listed);
+    let mut enrolment = Roster::of(manifest.places()?, rules, &listed);
     match manifest {
         Manifest::Whole(recorded) => {
             recorded.places.iter().for_each(|(key, row)| enrolment.add(key, row));
@@ -194,14 +194,14 @@ pub fn roster_of(
 /// What is recorded, as far as it has been read.
 pub enum Manifest {
     /// Nothing but its place in the store.
-    Rows(Rows),
+    Rows(Box<Rows>),
     /// All of it.
     Whole(Recorded),
 }
 
 impl Manifest {
     /// How many places have a row.
-    pub fn len(&self) -> Result<usize, StoreError> {
+    pub fn places(&self) -> Result<usize, StoreError> {
         Ok(match self {
             Self::Rows(rows) => usize::try_from(rows.len_places()?).unwrap_or(usize::MAX),
             Self::Whole(recorded) => recorded.places.len(),
@@ -321,7 +321,7 @@ impl Manifest {
 /// now, or that several runs walk together.
 fn sift_rest(tree: &mut RemoteTree, sift: &crawl::Sift<'_>) {
     for (name, source) in &mut tree.sources {
-        if !source.unsifted {
+        if !source.quiet.unsifted {
             continue;
         }
         let paths = glob_paths(name, source);

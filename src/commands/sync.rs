@@ -158,8 +158,8 @@ impl Run<'_> {
         let prepared = self.prepared;
         let before = self.store.recorded_account()?;
         let account = prepared.who.confirm(before.as_ref())?;
-        let manifest = Manifest::Rows(self.store.rows()?);
-        let had_places = manifest.len()? > 0;
+        let manifest = Manifest::Rows(Box::new(self.store.rows()?));
+        let had_places = manifest.places()? > 0;
         let observed = {
             let ahead = Ahead::new(prepared, &manifest, fetching, errands);
             let (disk, reporter) = (&self.disk, &self.reporter);

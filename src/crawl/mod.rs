@@ -98,13 +98,13 @@ pub async fn crawl(
                 None
             }
             (Some(Way::Cheap(known)), _) => {
-                walk.source.unsifted = true;
+                walk.source.quiet.unsifted = true;
                 Some(known)
             }
             (way, kind) => {
                 let walked = way.and_then(|way| if let Way::Full(it) = way { it } else { None });
                 walk.sift = Some(if walked.is_none() { sift } else { hear });
-                walk.source.unsifted = walked.is_some();
+                walk.source.quiet.unsifted = walked.is_some();
                 walk.keep(kept::Log::new(keeper, kind.entry(), now_secs), walked);
                 None
             }

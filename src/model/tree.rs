@@ -68,8 +68,6 @@ pub struct RemoteSource {
     pub counted: bool,
     /// Places that are listed just as they are recorded, and left out of `nodes`.
     pub quiet: Quiet,
-    /// True while quiet places are still in `nodes`: they came as a whole.
-    pub unsifted: bool,
 }
 
 /// Places of a source that a run need not think about: nothing about them can have changed.
@@ -81,6 +79,8 @@ pub struct Quiet {
     pub files: u64,
     /// Places in `nodes` with some of them directly below.
     pub above: BTreeSet<PlaceToken>,
+    /// True while they are still in `nodes`, which came as a whole.
+    pub unsifted: bool,
 }
 
 impl RemoteSource {

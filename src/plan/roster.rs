@@ -405,9 +405,10 @@ impl Roster {
         }
         let quiet = |at: usize| {
             let entry = &self.entries[at];
-            match self.listed[usize::from(entry.source)] {
-                true => self.is(at, QUIET) && !self.is(at, DAMAGED),
-                false => entry.kind == Kind::Aside,
+            if self.listed[usize::from(entry.source)] {
+                self.is(at, QUIET) && !self.is(at, DAMAGED)
+            } else {
+                entry.kind == Kind::Aside
             }
         };
         let mut wanted: HashSet<Print> = HashSet::new();

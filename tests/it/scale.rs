@@ -2,17 +2,15 @@
 //! plan says which files there are to be, and each gets a few bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
 use feishu_mirror::clock::Clock;
-use feishu_mirror::commands::survey::{Manifest, roster_of};
 use feishu_mirror::config::Config;
 use feishu_mirror::crawl::{self, KeepsNothing, Nights};
 use feishu_mirror::feishu::{Client, Credentials, Settings};
-use feishu_mirror::model::local::{LocalEntry, LocalState};
-use feishu_mirror::model::recorded::{Loc, ProductKey, ProductRow, Recorded, Slot, Stamp};
+use feishu_mirror::model::local::LocalState;
+use feishu_mirror::model::recorded::{ProductKey, ProductRow, Recorded, Slot, Stamp};
 use feishu_mirror::model::tree::{RemoteTree, Sifted};
 use feishu_mirror::model::{ContentHash, Format};
 use feishu_mirror::plan::{self, Answers, Inputs, Options};
@@ -29,8 +27,6 @@ const CONTENT: &[u8] = b"as good as any other document";
 /// A mirror in a folder of its own, of a tenant that this process serves.
 struct Large {
     folder: tempfile::TempDir,
-    config: Config,
-    tree: RemoteTree,
     recorded: Recorded,
 }
 
@@ -45,10 +41,10 @@ impl Large {
              [crawl]\nfull_every = \"0\"\n"
         );
         std::fs::write(folder.path().join("mirror.toml"), text).unwrap();
-        let config = Config::load(None, &Default::default(), folder.path()).unwrap();
+        let config = Config::load(None, &BTreeMap::default(), folder.path()).unwrap();
         let tree = listed(tenant, &config).await;
         let recorded = filled(&tree, &config);
-        Self { folder, config, tree, recorded }
+        Self { folder, recorded }
     }
 
     /// Makes an empty mirror, then writes rows and files as a first run would have.
@@ -69,7 +65,9 @@ impl Large {
                 }
                 std::fs::write(&path, CONTENT).unwrap();
                 let mtime = std::time::UNIX_EPOCH
-                    + std::time::Duration::from_secs(row.products[product].mtime_secs as u64);
+                    + std::time::Duration::from_secs(
+                        u64::try_from(row.products[product].mtime_secs).unwrap(),
+                    );
                 std::fs::File::options()
                     .write(true)
                     .open(&path)
@@ -88,21 +86,6 @@ impl Large {
             .put_all(self.recorded.places.iter().map(|(k, row)| (k.clone(), row.clone())))
             .unwrap();
         println!("{files} files in {} folders", folders.len());
-    }
-
-    /// The copy as a scan finds it.
-    fn entries(&self) -> impl Iterator<Item = (Loc, LocalEntry)> {
-        self.recorded.places.iter().flat_map(|(key, row)| {
-            let dir = row
-                .names
-                .contains_key(&Slot::Dir)
-                .then(|| (self.recorded.slot(key, Slot::Dir).unwrap(), LocalEntry::Dir));
-            let files = row.products.iter().map(|(product, known)| {
-                let entry = LocalEntry::File { size: known.size, mtime_secs: known.mtime_secs };
-                (self.recorded.product(key, product).unwrap(), entry)
-            });
-            dir.into_iter().chain(files)
-        })
     }
 
     /// Runs the program to its end: exit code, output, peak of its memory in bytes.
@@ -218,7 +201,6 @@ async fn long_a_large_unchanged_tenant_takes_little_memory() {
     large.fill();
     let manifest = large.folder.path().join("mirror/.feishu-mirror/manifest.redb");
 
-    plan_alone(&large, manifest.parent().unwrap());
     let first = large.sync(&[]);
     assert_eq!(first.0, Some(0), "{}", first.1);
     tenant.forget_calls();
@@ -239,39 +221,4 @@ async fn long_a_large_unchanged_tenant_takes_little_memory() {
     println!("manifest: {} bytes a place", bytes / rows as u64);
     let limit = if nodes >= 1_000_000 { 300 << 20 } else { 80 << 20 };
     assert!(memory < limit, "{memory} bytes");
-}
-
-/// Compares everything with the manifest and decides, without service and disk.
-fn plan_alone(large: &Large, state: &Path) {
-    let Large { config, tree, .. } = large;
-    let rows = Store::read_rows(state).unwrap().unwrap();
-    let began = Instant::now();
-    let mut roster =
-        roster_of(&Manifest::Rows(rows), &config.sources, &config.rules).unwrap().unwrap();
-    let enrolled = began.elapsed();
-    let mut less = RemoteTree::default();
-    for (name, source) in &tree.sources {
-        for node in source.nodes.values() {
-            let sifted = roster.sift(name, "drive/some/path", node, &config.rules, false);
-            assert_eq!(sifted, Sifted::Quiet, "{node:?}");
-        }
-        less.sources.insert(name.clone(), Default::default());
-    }
-    let sifted = began.elapsed();
-    let pause = Instant::now();
-    let found: Vec<(Loc, LocalEntry)> = large.entries().collect();
-    let pause = pause.elapsed();
-    for (at, entry) in &found {
-        assert!(!roster.scanned(at, entry), "{at:?}");
-    }
-    let closed = roster.close(&mut less);
-    assert!(closed.is_empty());
-    println!(
-        "plan of {} places: {:.2} s, of these {:.2} s for reading the manifest and {:.2} s for \
-         the listings",
-        large.recorded.places.len(),
-        (began.elapsed() - pause).as_secs_f64(),
-        enrolled.as_secs_f64(),
-        (sifted - enrolled).as_secs_f64(),
-    );
 }
