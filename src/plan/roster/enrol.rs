@@ -1,9 +1,9 @@
 //! How rows come into the roster: one by one, in any order.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::AtomicU8;
 
-use super::prints::{Face, Finder, Print, Prints};
+use super::prints::{ByPrint, Face, Finder, Print, Prints};
 use super::{Entry, FOLDER, File, Has, Kind, Roster, SINGLE, bit, name_bit, short};
 use crate::model::recorded::{Moved, PlaceRow, PlaceState, ProductKey, ProductRow, Slot};
 use crate::model::{Channel, Edited, Format, ObjType, PlaceKey, PlaceToken, SourceName};
@@ -82,7 +82,7 @@ enum Folder {
 pub struct Enrolment {
     roster: Roster,
     /// Folders by their place.
-    folders: HashMap<Print, Folder>,
+    folders: ByPrint<Folder>,
     /// As [`File`], where `path` is the hash of the name, and the owner's number.
     files: Vec<(File, u32)>,
     /// Names of places that are the plan's business: number, name, name in a side folder.
@@ -232,7 +232,7 @@ impl Enrolment {
             return None;
         }
         let mut roster = self.roster;
-        let mut paths: HashMap<Print, Option<Print>> = HashMap::new();
+        let mut paths: ByPrint<Option<Print>> = ByPrint::default();
         let tops: Vec<Print> = roster
             .sources
             .iter()
@@ -294,7 +294,7 @@ impl Roster {
         };
         Enrolment {
             roster,
-            folders: HashMap::new(),
+            folders: ByPrint::default(),
             files: Vec::with_capacity(rows),
             loud: Vec::new(),
             configured: rules.sources.iter().cloned().collect(),
@@ -318,8 +318,8 @@ impl Roster {
 /// of folders is broken, or runs in a circle.
 fn folder_path(
     prints: &Prints,
-    folders: &HashMap<Print, Folder>,
-    known: &mut HashMap<Print, Option<Print>>,
+    folders: &ByPrint<Folder>,
+    known: &mut ByPrint<Option<Print>>,
     place: Print,
     top: Print,
 ) -> Option<Print> {

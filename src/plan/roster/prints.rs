@@ -1,12 +1,18 @@
 //! Hashes under keys drawn for the run, and how they are found again.
 
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
 use std::ops::Range;
+
+use foldhash::quality::RandomState;
 
 use crate::model::recorded::Loc;
 
 /// A place, a path, an object or a name.
 pub(super) type Print = u64;
+
+/// By what is a hash already.
+pub(super) type ByPrint<T> = HashMap<Print, T, foldhash::fast::RandomState>;
 
 /// Finds hashes in a sorted list by where each range of them begins: searching among a
 /// million by halves would miss the processor's cache twenty times.
