@@ -22,6 +22,7 @@ pub mod config;
 pub mod crawl;
 pub mod disk;
 pub mod export;
+pub mod faults;
 pub mod feishu;
 pub mod layout;
 pub mod model;

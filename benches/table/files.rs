@@ -17,7 +17,8 @@ const BATCH: usize = 256;
 
 /// A manifest with these rows, closed.
 pub fn write_manifest(state: &Path, recorded: &Recorded) {
-    Store::rebuild(state, "bench", recorded, None, &state.join("aside")).expect("a manifest");
+    Store::rebuild(state, "bench", recorded, None, &state.join("aside"), &Faults::default())
+        .expect("a manifest");
 }
 
 /// Its bytes on disk.
@@ -42,7 +43,8 @@ pub fn manifest(table: &mut Table) {
     write_manifest(folder.path(), &recorded);
     let file = folder.path().join("manifest.redb");
 
-    let open = best_of(5, || Store::open(folder.path(), "bench").expect("opens"));
+    let open =
+        best_of(5, || Store::open(folder.path(), "bench", &Faults::default()).expect("opens"));
     let raw = best_of(5, || std::fs::File::open(&file).expect("opens").sync_all());
     let ms = |time: std::time::Duration| time.as_secs_f64() * 1e3;
     table.time(format!("manifest of {rows} rows opened"), ms(open), ms(raw), "ms", None);
@@ -53,7 +55,7 @@ pub fn manifest(table: &mut Table) {
 
     // Durable each time, as during a run.
     let some = changes(&recorded).into_iter().take(20 * BATCH).collect::<Vec<_>>();
-    let store = Store::open(folder.path(), "bench").expect("opens");
+    let store = Store::open(folder.path(), "bench", &Faults::default()).expect("opens");
     let edited: Vec<RowChange> = some.into_iter().map(touched).collect();
     let began = Instant::now();
     for batch in edited.chunks(BATCH) {

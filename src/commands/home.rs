@@ -17,6 +17,7 @@ use super::manifest::{self, Seen};
 use crate::auth::files;
 use crate::config::{self, Config};
 use crate::disk::Disk;
+use crate::faults::Op;
 use crate::model::recorded::Recorded;
 use crate::store::{self, Intent, RowChange, Rows, RunLock, Store, StoreError, apply_changes};
 
@@ -141,10 +142,16 @@ pub fn open(
     if verdict.set_aside {
         let from = config.state.join(MANIFEST);
         let to = aside(config, MANIFEST, run_id);
-        std::fs::rename(&from, &to).map_err(|e| Problem::io("put aside", &from, &e))?;
+        session
+            .faults
+            .run(Op::PutAside, MANIFEST, || std::fs::rename(&from, &to))
+            .map_err(|e| Problem::io("put aside", &from, &e))?;
         session.ui.warn(&format!("the old manifest is now {}", to.display()));
     }
-    let store = Store::open(&config.state, &verdict.id.clone().unwrap_or_else(new_id))?;
+    let store = {
+        let id = verdict.id.clone().unwrap_or_else(new_id);
+        Store::open(&config.state, &id, &session.faults)?
+    };
     let id = store.mirror_id().to_owned();
     if story.marker.as_ref() != Some(&id) {
         let about = "This folder is a mirror made by feishu-mirror; do not remove this file.";

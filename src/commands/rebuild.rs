@@ -17,6 +17,7 @@ use super::{Session, upkeep};
 use crate::apply;
 use crate::config::Config;
 use crate::disk::Disk;
+use crate::faults::Op;
 use crate::model::recorded::Recorded;
 use crate::store::{
     INDEX_FILE, IndexMeta, Salvaged, Store, StoreError, apply_changes, salvage_index, write_index,
@@ -85,7 +86,8 @@ pub async fn run(session: &Session) -> Result<u8, Problem> {
         }
     }
     let aside = home::aside(&config, home::MANIFEST, &meta.run_id);
-    Store::rebuild(&config.state, &id, &recorded, meta.account.as_ref(), &aside)?;
+    let account = meta.account.as_ref();
+    Store::rebuild(&config.state, &id, &recorded, account, &aside, &session.faults)?;
     if aside.symlink_metadata().is_ok() {
         session.ui.note(&format!("the old manifest is now {}", aside.display()));
         tally.aside = Some(aside.display().to_string());
@@ -93,10 +95,13 @@ pub async fn run(session: &Session) -> Result<u8, Problem> {
     if lost > 0 {
         let (from, to) =
             (config.state.join(INDEX_FILE), home::aside(&config, INDEX_FILE, &meta.run_id));
-        std::fs::rename(&from, &to).map_err(|error| Problem::io("put aside", &from, &error))?;
+        session
+            .faults
+            .run(Op::PutAside, INDEX_FILE, || std::fs::rename(&from, &to))
+            .map_err(|error| Problem::io("put aside", &from, &error))?;
         session.ui.note(&format!("the damaged index is now {}", to.display()));
     }
-    write_index(&config.state, &recorded, &meta)?;
+    write_index(&config.state, &recorded, &meta, &session.faults)?;
     home::remember(session, &config, &id)?;
     drop(lock);
     tally.rebuilt = true;

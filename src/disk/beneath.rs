@@ -8,7 +8,7 @@ use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncEx
 use cap_std::fs::{Dir, DirBuilder, File, Metadata, OpenOptions};
 
 use super::DiskError;
-use super::faults::Op;
+use crate::faults::Op;
 
 /// What stands under a name, in words.
 pub(super) fn kind(meta: &Metadata) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::faults::Op;
+use crate::faults::{Faults, Inode, Op};
 
 /// Why an operation on the copy did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,29 @@ fn what_to_do(error: &io::Error) -> &'static str {
         }
         io::ErrorKind::ReadOnlyFilesystem => ": make the disk writable, then run again",
         _ => "",
+    }
+}
+
+impl Faults {
+    /// As [`Faults::run`], with the error that the user reads.
+    pub(super) fn call<T>(
+        &self,
+        op: Op,
+        path: &str,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, DiskError> {
+        self.run(op, path, call).map_err(|error| DiskError::of(op, path, error))
+    }
+
+    /// As [`Faults::fsync`], with the error that the user reads.
+    pub(super) fn sync<T>(
+        &self,
+        op: Op,
+        path: &str,
+        what: &impl Inode,
+        call: impl FnOnce() -> io::Result<T>,
+    ) -> Result<T, DiskError> {
+        self.fsync(op, path, what, call).map_err(|error| DiskError::of(op, path, error))
     }
 }
 

@@ -11,7 +11,6 @@
 
 mod beneath;
 mod error;
-mod faults;
 mod partial;
 mod publish;
 mod scan;
@@ -29,8 +28,8 @@ use cap_std::fs::Dir;
 use crate::model::RelPath;
 use crate::model::recorded::Loc;
 
+pub use crate::faults::{Faults, Op};
 pub use error::DiskError;
-pub use faults::{Faults, Op};
 pub use partial::Validators;
 pub use staging::{Sealed, Staged};
 pub use state::StateLog;
@@ -179,7 +178,7 @@ impl Disk {
         let (base, path, label) = self.base(at)?;
         let (parent, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
         let whole = format!("{label}{path}");
-        self.faults.run(Op::Open, &whole, || Ok(()))?;
+        self.faults.call(Op::Open, &whole, || Ok(()))?;
         Ok((beneath::folder(base, parent, label)?, name, whole))
     }
 }
@@ -188,8 +187,7 @@ impl State {
     fn open(dir: Dir, create: bool, faults: &Faults) -> Result<Self, DiskError> {
         let sub = |path: &str| -> Result<Option<Dir>, DiskError> {
             if create {
-                faults.run(Op::MakeFolder, path, || Ok(()))?;
-                return beneath::folder_made(&dir, path, "", |_| {}).map(Some);
+                return lasting_folder(&dir, path, faults).map(Some);
             }
             match beneath::folder(&dir, path, "") {
                 Err(error) if error.is_missing() => Ok(None),
@@ -219,19 +217,47 @@ fn state_error(root: &Path, state: &Path, why: &'static str) -> DiskError {
     DiskError::State { state: text(state), root: text(root), why }
 }
 
+/// Opens a folder, making what is missing of it so that it lasts: files are fsynced into it
+/// soon, and must not get lost with it.
+fn lasting_folder(base: &Dir, path: &str, faults: &Faults) -> Result<Dir, DiskError> {
+    faults.call(Op::MakeFolder, path, || Ok(()))?;
+    let mut made = Vec::new();
+    let dir = beneath::folder_made(base, path, "", |parent| made.push(parent.to_owned()))?;
+    for parent in made {
+        let parent_dir = beneath::folder(base, &parent, "")?;
+        faults.sync(Op::SyncFolder, &parent, &parent_dir, || beneath::sync(&parent_dir))?;
+    }
+    Ok(dir)
+}
+
 /// Opens a folder by a path that the user chose; symlinks in it are theirs.
 fn open_outer(path: &Path, create: bool, faults: &Faults) -> Result<Option<Dir>, DiskError> {
     let label = path.to_string_lossy();
     if create {
-        faults.run(Op::MakeFolder, &label, || {
+        // So that they last, as in `lasting_folder`.
+        let missing: Vec<&Path> = path.ancestors().take_while(|path| !path.exists()).collect();
+        faults.call(Op::MakeFolder, &label, || {
             let mut builder = std::fs::DirBuilder::new();
             builder.recursive(true);
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
             builder.create(path)
         })?;
+        for made in missing {
+            let parent = made.parent().filter(|parent| !parent.as_os_str().is_empty());
+            let parent = parent.unwrap_or(Path::new("."));
+            let label = parent.to_string_lossy();
+            let open = || Dir::open_ambient_dir(parent, ambient_authority());
+            let folder = faults.call(Op::Open, &label, open)?;
+            match faults.sync(Op::SyncFolder, &label, &folder, || beneath::sync(&folder)) {
+                // Who may make a folder there may still not read what else is there.
+                Err(DiskError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::PermissionDenied => {}
+                other => other?,
+            }
+        }
     }
-    match faults.run(Op::Open, &label, || Dir::open_ambient_dir(path, ambient_authority())) {
+    match faults.call(Op::Open, &label, || Dir::open_ambient_dir(path, ambient_authority())) {
         Err(error) if error.is_missing() && !create => Ok(None),
         other => other.map(Some),
     }
@@ -246,9 +272,9 @@ fn open_inner(
 ) -> Result<Option<Dir>, DiskError> {
     let names: Vec<_> = below.iter().map(|name| name.to_string_lossy()).collect();
     let label = names.join("/");
-    faults.run(Op::Open, &label, || Ok(()))?;
+    faults.call(Op::Open, &label, || Ok(()))?;
     if create {
-        return beneath::folder_made(root, &label, "", |_| {}).map(Some);
+        return lasting_folder(root, &label, faults).map(Some);
     }
     match beneath::folder(root, &label, "") {
         Err(error) if error.is_missing() => Ok(None),

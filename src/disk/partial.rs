@@ -14,9 +14,9 @@ use std::thread::{self, JoinHandle};
 
 use cap_std::fs::OpenOptions;
 
-use super::faults::Op;
 use super::staging::{BUFFER_BYTES, Staged, Staging, read_some};
 use super::{Disk, DiskError, beneath};
+use crate::faults::Op;
 
 /// So many bytes are written between two durable points.
 const STEP_BYTES: u64 = 8 << 20;
@@ -87,12 +87,12 @@ impl Disk {
         let (data, sidecar) = file_names(name);
         let label = format!("staging/partial/{data}");
         let Some(Sidecar { validators, durable }) =
-            self.faults.run(Op::Read, &label, || read_sidecar(staging, &sidecar))?
+            self.faults.call(Op::Read, &label, || read_sidecar(staging, &sidecar))?
         else {
             self.forget_partial(&data, &sidecar)?;
             return Ok(None);
         };
-        let opened = self.faults.run(Op::Open, &label, || {
+        let opened = self.faults.call(Op::Open, &label, || {
             let file =
                 beneath::open(&staging.partial, &data, OpenOptions::new().read(true).write(true))?;
             let size = file.metadata()?.len();
@@ -107,7 +107,7 @@ impl Disk {
             }
         };
         let mut hasher = blake3::Hasher::new();
-        self.faults.run(Op::Read, &label, || {
+        self.faults.call(Op::Read, &label, || {
             file.set_len(durable)?;
             let mut buffer = vec![0; BUFFER_BYTES];
             loop {
@@ -133,7 +133,7 @@ impl Disk {
         self.forget_partial(&data, &sidecar)?;
         let label = format!("staging/partial/{data}");
         let file =
-            self.faults.run(Op::Create, &label, || beneath::create(&staging.partial, &data))?;
+            self.faults.call(Op::Create, &label, || beneath::create(&staging.partial, &data))?;
         let partial =
             Partial { sidecar, validators: validators.clone(), durable: 0, syncing: None };
         Ok(Staged::new(data, file, staging, Some(partial)))
@@ -141,10 +141,11 @@ impl Disk {
 
     fn forget_partial(&self, data: &str, sidecar: &str) -> Result<(), DiskError> {
         let dir = &self.staging()?.partial;
-        self.faults.run(Op::Remove, &format!("staging/partial/{data}"), || {
-            // First what vouches for the data, then the data.
-            absent_is_fine(dir.remove_file(sidecar))?;
-            absent_is_fine(dir.remove_file(data))
+        // First what vouches for the data, then the data.
+        [sidecar, data].into_iter().try_for_each(|name| {
+            self.faults.call(Op::Remove, &format!("staging/partial/{name}"), || {
+                absent_is_fine(dir.remove_file(name))
+            })
         })
     }
 
@@ -152,7 +153,7 @@ impl Disk {
     /// `keep_secs`.
     pub(super) fn sweep_partials(&self, now_secs: i64, keep_secs: i64) -> Result<(), DiskError> {
         let staging = self.staging()?;
-        let names = self.faults.run(Op::Scan, "staging/partial", || {
+        let names = self.faults.call(Op::Scan, "staging/partial", || {
             let mut names = Vec::new();
             for entry in staging.partial.entries()? {
                 names.extend(entry?.file_name().into_string());
@@ -164,7 +165,7 @@ impl Disk {
             let stem = stem.unwrap_or(&name);
             let (data, sidecar) = (format!("{stem}.part"), format!("{stem}.json"));
             let label = format!("staging/partial/{name}");
-            let young = self.faults.run(Op::Look, &label, || {
+            let young = self.faults.call(Op::Look, &label, || {
                 let part = beneath::stat(&staging.partial, &data)?;
                 let side = beneath::stat(&staging.partial, &sidecar)?;
                 let (Some(_), Some(side)) = (part, side) else { return Ok(false) };
@@ -172,7 +173,7 @@ impl Disk {
             })?;
             let known = name == data || name == sidecar;
             if !(young && known) {
-                self.faults.run(Op::Remove, &label, || {
+                self.faults.call(Op::Remove, &label, || {
                     absent_is_fine(staging.partial.remove_file(&name))
                 })?;
             }
@@ -187,10 +188,10 @@ impl Staged {
     pub(super) fn begin_durable(&mut self) -> Result<(), DiskError> {
         self.end_durable()?;
         let (faults, label) = (self.staging.faults.clone(), Arc::clone(&self.label));
-        faults.run(Op::Write, &label, || self.open_file().flush())?;
-        let file = faults.run(Op::Sync, &label, || self.open_file().get_ref().try_clone())?;
+        faults.call(Op::Write, &label, || self.open_file().flush())?;
+        let file = faults.call(Op::Open, &label, || self.open_file().get_ref().try_clone())?;
         let size = self.size;
-        let sync = move || faults.run(Op::Sync, &label, || file.sync_data());
+        let sync = move || faults.sync(Op::Sync, &label, &file, || file.sync_data());
         match thread::Builder::new().name("fsync".to_owned()).spawn(sync) {
             Ok(thread) => {
                 if let Some(partial) = &mut self.partial {
@@ -232,8 +233,9 @@ impl Staged {
         self.end_sync()?;
         let faults = self.staging.faults.clone();
         let label = Arc::clone(&self.label);
-        faults.run(Op::Write, &label, || self.open_file().flush())?;
-        faults.run(Op::Sync, &label, || self.open_file().get_ref().sync_data())?;
+        faults.call(Op::Write, &label, || self.open_file().flush())?;
+        let file = self.open_file().get_ref();
+        faults.sync(Op::Sync, &label, file, || file.sync_data())?;
         self.vouch_for(self.size)
     }
 
@@ -242,13 +244,15 @@ impl Staged {
         let faults = self.staging.faults.clone();
         let (staging, label) = (Arc::clone(&self.staging), Arc::clone(&self.label));
         let Some(partial) = &mut self.partial else { return Ok(()) };
-        faults.run(Op::Write, &label, || {
+        let temp = format!("{}.new", partial.sidecar);
+        faults.call(Op::Create, &label, || {
             let row = Sidecar { validators: partial.validators.clone(), durable };
-            let temp = format!("{}.new", partial.sidecar);
             absent_is_fine(staging.partial.remove_file(&temp))?;
             // No fsync here: a sidecar that a power cut empties or brings back in an
             // older state costs a longer download, nothing else.
-            beneath::create(&staging.partial, &temp)?.write_all(&serde_json::to_vec(&row)?)?;
+            beneath::create(&staging.partial, &temp)?.write_all(&serde_json::to_vec(&row)?)
+        })?;
+        faults.call(Op::Rename, &label, || {
             staging.partial.rename(&temp, &staging.partial, &partial.sidecar)
         })?;
         partial.durable = durable;
@@ -261,10 +265,10 @@ impl Staged {
         let (staging, label) = (Arc::clone(&self.staging), Arc::clone(&self.label));
         staging
             .faults
-            .run(Op::Rename, &label, || staging.partial.rename(&self.name, &staging.dir, &name))?;
+            .call(Op::Rename, &label, || staging.partial.rename(&self.name, &staging.dir, &name))?;
         self.name = name;
         if let Some(partial) = self.partial.take() {
-            staging.faults.run(Op::Remove, &label, || partial.remove_sidecar(&staging))?;
+            staging.faults.call(Op::Remove, &label, || partial.remove_sidecar(&staging))?;
         }
         Ok(())
     }

@@ -6,9 +6,9 @@ use std::io;
 use cap_fs_ext::{DirExt, SystemTimeSpec};
 use cap_std::fs::Dir;
 
-use super::faults::Op;
 use super::staging::PARKED;
 use super::{Disk, DiskError, Sealed, beneath};
+use crate::faults::Op;
 use crate::model::RelPath;
 use crate::model::recorded::Loc;
 
@@ -37,7 +37,8 @@ impl Disk {
         let at = Loc::Mirror(to.clone());
         let (parent, name, label) = self.parent(&at)?;
         self.replaceable(&parent, name, &label)?;
-        self.faults.run(Op::Publish, &label, || staging.dir.rename(&sealed.name, &parent, name))?;
+        self.faults
+            .call(Op::Publish, &label, || staging.dir.rename(&sealed.name, &parent, name))?;
         self.owe_root(&at);
         Ok(())
     }
@@ -51,7 +52,7 @@ impl Disk {
         let staging = self.staging()?;
         let at = Loc::Mirror(to.clone());
         let (parent, name, label) = self.parent(&at)?;
-        let done = self.faults.run(Op::Publish, &label, || {
+        let done = self.faults.call(Op::Publish, &label, || {
             beneath::rename_new((&staging.dir, &sealed.name), (&parent, name))
         });
         self.occupied(done, &parent, name, &label)?;
@@ -61,7 +62,7 @@ impl Disk {
 
     /// Refuses what a rename must not replace.
     fn replaceable(&self, parent: &Dir, name: &str, label: &str) -> Result<(), DiskError> {
-        match self.faults.run(Op::Look, label, || beneath::stat(parent, name))? {
+        match self.faults.call(Op::Look, label, || beneath::stat(parent, name))? {
             Some(meta) if !meta.is_file() && !meta.is_symlink() => {
                 Err(DiskError::Occupied { path: label.to_owned(), what: beneath::kind(&meta) })
             }
@@ -78,7 +79,7 @@ impl Disk {
     pub fn rename(&self, from: &Loc, to: &Loc) -> Result<(), DiskError> {
         let (from_dir, from_name, from_label) = self.parent(from)?;
         let (to_dir, to_name, to_label) = self.parent(to)?;
-        let done = self.faults.run(Op::Rename, &from_label, || {
+        let done = self.faults.call(Op::Rename, &from_label, || {
             beneath::rename_new((&from_dir, from_name), (&to_dir, to_name))
         });
         self.occupied(done, &to_dir, to_name, &to_label)?;
@@ -97,7 +98,7 @@ impl Disk {
     ) -> Result<(), DiskError> {
         match done {
             Err(DiskError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
-                let there = self.faults.run(Op::Look, label, || beneath::stat(dir, name))?;
+                let there = self.faults.call(Op::Look, label, || beneath::stat(dir, name))?;
                 let what = there.as_ref().map_or("something", beneath::kind);
                 Err(DiskError::Occupied { path: label.to_owned(), what })
             }
@@ -109,7 +110,7 @@ impl Disk {
     /// is fine.
     pub fn make_folder(&self, at: &RelPath) -> Result<(), DiskError> {
         self.guard(at)?;
-        self.faults.run(Op::MakeFolder, at.as_str(), || Ok(()))?;
+        self.faults.call(Op::MakeFolder, at.as_str(), || Ok(()))?;
         let mut made = Vec::new();
         beneath::folder_made(self.root()?, at.as_str(), "", |parent| made.push(parent.to_owned()))?;
         let mut owed = self.owed.lock().expect("no panic while it is held");
@@ -129,7 +130,7 @@ impl Disk {
             Err(error) if error.is_missing() => return Ok(true),
             other => other?,
         };
-        match self.faults.run(Op::Look, &label, || beneath::stat(&parent, name))? {
+        match self.faults.call(Op::Look, &label, || beneath::stat(&parent, name))? {
             None => return Ok(true),
             Some(meta) if !meta.is_dir() => {
                 return Err(DiskError::Occupied { path: label, what: beneath::kind(&meta) });
@@ -137,7 +138,7 @@ impl Disk {
             Some(_) => {}
         }
         let removed =
-            self.faults.run(Op::RemoveFolder, &label, || match parent.remove_dir(name) {
+            self.faults.call(Op::RemoveFolder, &label, || match parent.remove_dir(name) {
                 Ok(()) => Ok(true),
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
                 // Solaris and old macOS say this of a folder that is not empty.
@@ -157,14 +158,14 @@ impl Disk {
             Err(error) if error.is_missing() => return Ok(()),
             other => other?,
         };
-        match self.faults.run(Op::Look, &label, || beneath::stat(&parent, name))? {
+        match self.faults.call(Op::Look, &label, || beneath::stat(&parent, name))? {
             None => return Ok(()),
             Some(meta) if meta.is_dir() => {
                 return Err(DiskError::Occupied { path: label, what: beneath::kind(&meta) });
             }
             Some(_) => {}
         }
-        self.faults.run(Op::Remove, &label, || parent.remove_file_or_symlink(name))?;
+        self.faults.call(Op::Remove, &label, || parent.remove_file_or_symlink(name))?;
         self.owe_root(at);
         Ok(())
     }
@@ -187,15 +188,17 @@ impl Disk {
         self.replaceable(&parent, name, &label)?;
         let staging = self.staging()?;
         let temp = staging.unused("l");
-        match self.faults.run(Op::Link, &label, || staging.dir.symlink(text, &temp)) {
+        match self.faults.call(Op::Link, &label, || staging.dir.symlink(text, &temp)) {
             Err(DiskError::Io { source, .. }) if lacks_symlinks(&source) => return Ok(false),
             made => made?,
         }
         let done =
-            self.faults.run(Op::Publish, &label, || staging.dir.rename(&temp, &parent, name));
+            self.faults.call(Op::Publish, &label, || staging.dir.rename(&temp, &parent, name));
         if done.is_err() {
             // What cannot be removed now is swept by the next run.
-            let _ = staging.dir.remove_file_or_symlink(&temp);
+            let temp_label = format!("staging/{temp}");
+            let remove = || staging.dir.remove_file_or_symlink(&temp);
+            let _ = self.faults.call(Op::Remove, &temp_label, remove);
         }
         done?;
         self.owe_root(&at);
@@ -206,7 +209,7 @@ impl Disk {
     pub fn set_mtime(&self, at: &RelPath, mtime_secs: i64) -> Result<(), DiskError> {
         let at = Loc::Mirror(at.clone());
         let (parent, name, label) = self.parent(&at)?;
-        match self.faults.run(Op::Look, &label, || beneath::stat(&parent, name))? {
+        match self.faults.call(Op::Look, &label, || beneath::stat(&parent, name))? {
             Some(meta) if !meta.is_file() => {
                 return Err(DiskError::Occupied { path: label, what: beneath::kind(&meta) });
             }
@@ -215,7 +218,7 @@ impl Disk {
         let time = cap_std::time::SystemTime::from_std(beneath::time(mtime_secs));
         // The call that does not follow: a symlink put there just now keeps its target
         // untouched.
-        self.faults.run(Op::SetMtime, &label, || {
+        self.faults.call(Op::SetMtime, &label, || {
             parent.set_symlink_times(name, None, Some(SystemTimeSpec::Absolute(time)))
         })
     }
@@ -254,7 +257,8 @@ impl Disk {
             Err(error) if error.is_missing() => return Ok(()),
             other => other?,
         };
-        self.faults.run(Op::SyncFolder, &format!("{label}{path}"), || beneath::sync(&dir))
+        let label = format!("{label}{path}");
+        self.faults.sync(Op::SyncFolder, &label, &dir, || beneath::sync(&dir))
     }
 
     /// Notes that the folder of `at` is one that callers cannot name.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use cap_std::fs::Metadata;
 use walkdir::WalkDir;
 
-use super::faults::Op;
 use super::staging::{BUFFER_BYTES, read_some};
 use super::{Disk, DiskError, RESERVED, beneath};
+use crate::faults::Op;
 use crate::model::local::{LocalEntry, LocalState};
 use crate::model::recorded::Loc;
 use crate::model::{ContentHash, RelPath};
@@ -108,7 +108,7 @@ impl Disk {
                 }
                 continue;
             }
-            let found = self.faults.run(Op::Scan, path.as_str(), || {
+            let found = self.faults.call(Op::Scan, path.as_str(), || {
                 if ty.is_dir() {
                     Ok(Some(LocalEntry::Dir))
                 } else if ty.is_symlink() {
@@ -158,7 +158,7 @@ impl Disk {
             Err(error) if error.is_missing() => return Ok(None),
             other => other?,
         };
-        self.faults.run(Op::Look, &label, || {
+        self.faults.call(Op::Look, &label, || {
             let Some(meta) = beneath::stat(&parent, name)? else { return Ok(None) };
             if meta.is_symlink() {
                 let text = parent.read_link_contents(name)?;
@@ -182,7 +182,7 @@ impl Disk {
         mut go_on: impl FnMut(u64) -> bool,
     ) -> Result<Option<ContentHash>, DiskError> {
         let (parent, name, label) = self.parent(at)?;
-        self.faults.run(Op::Read, &label, || {
+        self.faults.call(Op::Read, &label, || {
             let mut file = beneath::read(&parent, name)?;
             let mut hasher = blake3::Hasher::new();
             let mut buffer = vec![0; BUFFER_BYTES];
@@ -203,7 +203,7 @@ impl Disk {
     /// does not say.
     pub fn free_bytes(&self) -> Result<u64, DiskError> {
         let root = self.root()?;
-        self.faults.run(Op::FreeBytes, "", || {
+        self.faults.call(Op::FreeBytes, "", || {
             #[cfg(unix)]
             {
                 let stat = rustix::fs::fstatvfs(root)?;

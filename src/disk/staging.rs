@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use cap_fs_ext::DirExt;
 use cap_std::fs::{Dir, File, OpenOptions};
 
-use super::faults::{Faults, Op};
 use super::partial::Partial;
 use super::{Disk, DiskError, beneath};
+use crate::faults::{Faults, Op};
 use crate::model::ContentHash;
 use crate::model::recorded::Loc;
 
@@ -52,7 +52,7 @@ impl Staging {
         use cap_std::fs::{MetadataExt, OpenOptionsExt};
         let name = self.unused("probe");
         let label = format!("staging/{name}");
-        self.faults.run(Op::Create, &label, || {
+        self.faults.call(Op::Create, &label, || {
             let mut options = OpenOptions::new();
             let file =
                 self.dir.open_with(&name, options.write(true).create_new(true).mode(0o666))?;
@@ -104,7 +104,8 @@ pub struct Staged {
     pub(super) partial: Option<Partial>,
 }
 
-/// A finished staged file: closed, fsynced, mode and mtime not yet set.
+/// A finished staged file: closed, fsynced, its mode (0644 less the umask) set, its mtime
+/// not yet.
 #[derive(Debug)]
 pub struct Sealed {
     /// Name in staging.
@@ -120,20 +121,20 @@ impl Disk {
     pub fn stage(&self) -> Result<Staged, DiskError> {
         let staging = self.staging()?;
         let name = staging.unused("t");
-        let file = self
-            .faults
-            .run(Op::Create, &format!("staging/{name}"), || beneath::create(&staging.dir, &name))?;
+        let file = self.faults.call(Op::Create, &format!("staging/{name}"), || {
+            beneath::create(&staging.dir, &name)
+        })?;
         Ok(Staged::new(name, file, staging, None))
     }
 
     /// Copies a file of the copy into staging, hashing it.
     pub fn stage_copy(&self, from: &Loc) -> Result<Sealed, DiskError> {
         let (parent, name, label) = self.parent(from)?;
-        let mut file = self.faults.run(Op::Read, &label, || beneath::read(&parent, name))?;
+        let mut file = self.faults.call(Op::Read, &label, || beneath::read(&parent, name))?;
         let mut staged = self.stage()?;
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
-            let read = self.faults.run(Op::Read, &label, || read_some(&mut file, &mut buffer))?;
+            let read = self.faults.call(Op::Read, &label, || read_some(&mut file, &mut buffer))?;
             if read == 0 {
                 return staged.seal();
             }
@@ -145,23 +146,18 @@ impl Disk {
     #[expect(clippy::needless_pass_by_value, reason = "nothing is left to use")]
     pub fn discard(&self, sealed: Sealed) -> Result<(), DiskError> {
         let staging = self.staging()?;
-        self.faults.run(Op::Remove, &format!("staging/{}", sealed.name), || {
+        self.faults.call(Op::Remove, &format!("staging/{}", sealed.name), || {
             staging.dir.remove_file(&sealed.name)
         })
     }
 
-    /// Sets mode (0644 less the umask) and mtime of a staged file, before its publish.
+    /// Sets the mtime of a staged file, before its publish.
     pub fn dress(&self, sealed: &Sealed, mtime_secs: i64) -> Result<(), DiskError> {
         let staging = self.staging()?;
-        self.faults.run(Op::Dress, &format!("staging/{}", sealed.name), || {
+        self.faults.call(Op::Dress, &format!("staging/{}", sealed.name), || {
             let file = beneath::open(&staging.dir, &sealed.name, OpenOptions::new().write(true))?
                 .into_std();
-            file.set_modified(beneath::time(mtime_secs))?;
-            #[cfg(unix)]
-            file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(
-                staging.file_mode(),
-            ))?;
-            Ok(())
+            file.set_modified(beneath::time(mtime_secs))
         })
     }
 
@@ -171,14 +167,14 @@ impl Disk {
         let staging = self.staging()?;
         let entries = self
             .faults
-            .run(Op::Scan, "staging", || staging.dir.entries()?.collect::<io::Result<Vec<_>>>())?;
+            .call(Op::Scan, "staging", || staging.dir.entries()?.collect::<io::Result<Vec<_>>>())?;
         for entry in entries {
             let name = entry.file_name();
             if name == "parked" || name == "partial" {
                 continue;
             }
             let label = format!("staging/{}", name.to_string_lossy());
-            self.faults.run(Op::Remove, &label, || {
+            self.faults.call(Op::Remove, &label, || {
                 if entry.file_type()?.is_dir() {
                     staging.dir.remove_dir_all(&name)
                 } else {
@@ -225,7 +221,7 @@ impl Staged {
     pub fn write(&mut self, chunk: &[u8]) -> Result<(), DiskError> {
         let faults = self.staging.faults.clone();
         let label = Arc::clone(&self.label);
-        faults.run(Op::Write, &label, || self.open_file().write_all(chunk))?;
+        faults.call(Op::Write, &label, || self.open_file().write_all(chunk))?;
         self.hasher.update(chunk);
         self.size += chunk.len() as u64;
         self.note_durable()?;
@@ -235,13 +231,19 @@ impl Staged {
         Ok(())
     }
 
-    /// Flushes, fsyncs and closes.
+    /// Flushes, sets the mode, fsyncs and closes.
     pub fn seal(mut self) -> Result<Sealed, DiskError> {
         let faults = self.staging.faults.clone();
         let label = Arc::clone(&self.label);
         self.end_sync()?;
-        faults.run(Op::Write, &label, || self.open_file().flush())?;
-        faults.run(Op::Sync, &label, || self.open_file().get_ref().sync_all())?;
+        faults.call(Op::Write, &label, || self.open_file().flush())?;
+        #[cfg(unix)]
+        let mode = cap_std::fs::PermissionsExt::from_mode(self.staging.file_mode());
+        let file = self.open_file().get_ref();
+        // Before the fsync: a power cut must not leave a file that only this user may read.
+        #[cfg(unix)]
+        faults.call(Op::Dress, &label, || file.set_permissions(mode))?;
+        faults.sync(Op::Sync, &label, file, || file.sync_all())?;
         if self.partial.is_some() {
             self.leave_partials()?;
         }
@@ -263,12 +265,10 @@ impl Staged {
     fn remove(&mut self) -> Result<(), DiskError> {
         self.file = None;
         let faults = self.staging.faults.clone();
-        faults.run(Op::Remove, &self.label, || {
-            if let Some(partial) = &self.partial {
-                partial.remove_sidecar(&self.staging)?;
-            }
-            self.folder().remove_file(&self.name)
-        })
+        if let Some(partial) = &self.partial {
+            faults.call(Op::Remove, &self.label, || partial.remove_sidecar(&self.staging))?;
+        }
+        faults.call(Op::Remove, &self.label, || self.folder().remove_file(&self.name))
     }
 }
 

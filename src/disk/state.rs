@@ -6,8 +6,8 @@ use std::io::{self, BufWriter, Read, Write};
 use cap_fs_ext::DirExt;
 use cap_std::fs::{Dir, File, OpenOptions};
 
-use super::faults::{Faults, Op};
 use super::{Disk, DiskError, RESERVED, beneath};
+use crate::faults::{Faults, Op};
 use crate::model::RelPath;
 
 /// The marker's name in [`RESERVED`].
@@ -37,9 +37,10 @@ impl Disk {
     /// Writes the marker, atomically and durably.
     pub fn write_marker(&self, json: &[u8]) -> Result<(), DiskError> {
         let root = self.root()?;
+        self.faults.call(Op::MakeFolder, RESERVED, || Ok(()))?;
         let dir = beneath::folder_made(root, RESERVED, "", |_| {})?;
         self.replace_in(&dir, MARKER, &format!("{RESERVED}/{MARKER}"), |to| to.write_all(json))?;
-        self.faults.run(Op::SyncFolder, "", || beneath::sync(root))
+        self.faults.sync(Op::SyncFolder, "", root, || beneath::sync(root))
     }
 
     /// Reads a file of the state folder, `index.jsonl` or `runs/<run>.jsonl`.
@@ -63,23 +64,27 @@ impl Disk {
         name: &str,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), DiskError> {
-        let (folder, file) = split(name)?;
-        let dir = beneath::folder_made(&self.state()?.dir, &folder, "", |_| {})?;
+        let (dir, file) = self.state_folder_made(name)?;
         self.replace_in(&dir, &file, name, fill)
     }
 
     /// Adds to a file of the state folder, making it if there is none. The end of what is
     /// added may be lost in a power cut.
     pub fn append_state_file(&self, name: &str, bytes: &[u8]) -> Result<(), DiskError> {
-        let (folder, file) = split(name)?;
-        let dir = beneath::folder_made(&self.state()?.dir, &folder, "", |_| {})?;
-        self.faults.run(Op::Write, name, || {
+        let (dir, file) = self.state_folder_made(name)?;
+        self.faults.call(Op::Write, name, || {
             let mut options = OpenOptions::new();
             options.append(true).create(true);
             #[cfg(unix)]
             cap_std::fs::OpenOptionsExt::mode(&mut options, 0o644);
             beneath::open(&dir, &file, &mut options)?.write_all(bytes)
         })
+    }
+
+    /// Opens the folder of a file in the state folder, making it; returns the file's name.
+    fn state_folder_made(&self, name: &str) -> Result<(Dir, String), DiskError> {
+        let (folder, file) = split(name)?;
+        Ok((super::lasting_folder(&self.state()?.dir, &folder, &self.faults)?, file))
     }
 
     /// Removes a file of the state folder; absent is fine.
@@ -90,7 +95,7 @@ impl Disk {
             Err(error) if error.is_missing() => return Ok(()),
             other => other?,
         };
-        self.faults.run(Op::Remove, name, || match dir.remove_file_or_symlink(&file) {
+        self.faults.call(Op::Remove, name, || match dir.remove_file_or_symlink(&file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         })
@@ -105,7 +110,7 @@ impl Disk {
     pub fn state_log(&self, name: &str) -> Result<StateLog, DiskError> {
         let (folder, file) = split(name)?;
         let dir = beneath::folder(&self.state()?.dir, &folder, "")?;
-        let file = self.faults.run(Op::Open, name, || {
+        let file = self.faults.call(Op::Open, name, || {
             let mut options = OpenOptions::new();
             options.append(true).create(true);
             #[cfg(unix)]
@@ -135,7 +140,7 @@ impl Disk {
             Err(error) if error.is_missing() => return Ok(Vec::new()),
             other => other?,
         };
-        self.faults.run(Op::Scan, folder, || {
+        self.faults.call(Op::Scan, folder, || {
             let mut names = Vec::new();
             for entry in dir.entries()? {
                 names.extend(entry?.file_name().to_str().map(str::to_owned));
@@ -152,7 +157,7 @@ impl Disk {
     }
 
     fn read_in(&self, dir: &Dir, name: &str, label: &str) -> Result<Option<Vec<u8>>, DiskError> {
-        let read = self.faults.run(Op::Read, label, || {
+        let read = self.faults.call(Op::Read, label, || {
             let mut bytes = Vec::new();
             beneath::read(dir, name)?.read_to_end(&mut bytes)?;
             Ok(bytes)
@@ -172,32 +177,33 @@ impl Disk {
     ) -> Result<(), DiskError> {
         let staging = self.staging()?;
         let temp = staging.unused("s");
-        let done = self
-            .faults
-            .run(Op::Write, label, || {
+        let faults = &self.faults;
+        let done = faults
+            .call(Op::Write, label, || {
                 let mut file = BufWriter::new(beneath::create(&staging.dir, &temp)?);
                 fill(&mut file)?;
                 let file = file.into_inner()?;
                 #[cfg(unix)]
                 file.set_permissions(cap_std::fs::PermissionsExt::from_mode(staging.file_mode()))?;
-                file.sync_all()
+                Ok(file)
             })
+            .and_then(|file| faults.sync(Op::Sync, label, &file, || file.sync_all()))
             .and_then(|()| {
-                self.faults.run(Op::Publish, label, || staging.dir.rename(&temp, dir, name))
+                faults.call(Op::Publish, label, || staging.dir.rename(&temp, dir, name))
             });
         if done.is_err() {
             // What cannot be removed now is swept by the next run.
-            let _ = staging.dir.remove_file(&temp);
+            let _ = faults.call(Op::Remove, label, || staging.dir.remove_file(&temp));
         }
         done?;
-        self.faults.run(Op::SyncFolder, label, || beneath::sync(dir))
+        faults.sync(Op::SyncFolder, label, dir, || beneath::sync(dir))
     }
 }
 
 impl StateLog {
     /// Adds a line.
     pub fn line(&mut self, text: &str) -> Result<(), DiskError> {
-        self.faults.run(Op::Write, &self.name, || {
+        self.faults.call(Op::Write, &self.name, || {
             self.file.write_all(text.as_bytes())?;
             self.file.write_all(b"\n")
         })
@@ -205,13 +211,14 @@ impl StateLog {
 
     /// Hands all lines to the system.
     pub fn flush(&mut self) -> Result<(), DiskError> {
-        self.faults.run(Op::Write, &self.name, || self.file.flush())
+        self.faults.call(Op::Write, &self.name, || self.file.flush())
     }
 
     /// Makes sure that all lines last.
     pub fn sync(&mut self) -> Result<(), DiskError> {
         self.flush()?;
-        self.faults.run(Op::Sync, &self.name, || self.file.get_ref().sync_data())
+        let file = self.file.get_ref();
+        self.faults.sync(Op::Sync, &self.name, file, || file.sync_data())
     }
 }
 

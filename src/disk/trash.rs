@@ -7,8 +7,8 @@ use cap_std::fs::Dir;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-use super::faults::Op;
 use super::{Disk, DiskError, beneath};
+use crate::faults::Op;
 use crate::model::RelPath;
 use crate::model::recorded::Loc;
 
@@ -52,7 +52,7 @@ impl Disk {
             let there = match dir {
                 Some(dir) => self
                     .faults
-                    .run(Op::Look, &format!("trash/{full}"), || beneath::stat(dir, &name))?,
+                    .call(Op::Look, &format!("trash/{full}"), || beneath::stat(dir, &name))?,
                 None => None,
             };
             let free = there.as_ref().is_none_or(|meta| is_folder && meta.is_dir());
@@ -77,10 +77,11 @@ impl Disk {
         let (from_dir, from_name, from_label) = self.parent(at)?;
         let (to_parent, to_name) = place.as_str().rsplit_once('/').unwrap_or(("", place.as_str()));
         let mut changed = vec![to_parent.to_owned()];
+        self.faults.call(Op::MakeFolder, &format!("trash/{to_parent}"), || Ok(()))?;
         let to_dir = beneath::folder_made(&trash, to_parent, "trash/", |parent| {
             changed.push(parent.to_owned());
         })?;
-        let done = self.faults.run(Op::Trash, &from_label, || {
+        let done = self.faults.call(Op::Trash, &from_label, || {
             beneath::rename_new((&from_dir, from_name), (&to_dir, to_name))
         });
         self.occupied(done, &to_dir, to_name, &format!("trash/{place}"))?;
@@ -98,7 +99,7 @@ impl Disk {
             Err(error) if error.is_missing() => return Ok(0),
             other => other?,
         };
-        let names = self.faults.run(Op::Scan, "trash", || {
+        let names = self.faults.call(Op::Scan, "trash", || {
             let mut names = Vec::new();
             for entry in trash.entries()? {
                 names.extend(entry?.file_name().into_string());
@@ -109,7 +110,7 @@ impl Disk {
         for name in names {
             let label = format!("trash/{name}");
             let born =
-                self.faults.run(Op::Look, &label, || match beneath::stat(&trash, &name)? {
+                self.faults.call(Op::Look, &label, || match beneath::stat(&trash, &name)? {
                     Some(meta) if meta.is_dir() => match run_secs(&name) {
                         Some(secs) => Ok(Some(secs)),
                         None => meta.modified().map(|time| Some(beneath::secs(time.into_std()))),
@@ -118,7 +119,7 @@ impl Disk {
                 })?;
             if born.is_some_and(|born| now_secs.saturating_sub(born) > retention_secs) {
                 files +=
-                    self.faults.run(Op::Remove, &label, || beneath::remove_tree(&trash, &name))?;
+                    self.faults.call(Op::Remove, &label, || beneath::remove_tree(&trash, &name))?;
             }
         }
         Ok(files)

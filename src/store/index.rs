@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 
+use crate::faults::{Faults, Op};
 use crate::model::account::Account;
 use crate::model::recorded::{Loc, PlaceRow, ProductKey, Recorded, Slot, SourceRow};
 use crate::model::{PlaceKey, PlaceToken, RelPath, SourceName};
@@ -92,7 +93,12 @@ fn sources<'de, D: Deserializer<'de>>(
 }
 
 /// Writes `index.jsonl` in the state folder, atomically and durably.
-pub fn write_index(state: &Path, recorded: &Recorded, meta: &IndexMeta) -> Result<(), StoreError> {
+pub fn write_index(
+    state: &Path,
+    recorded: &Recorded,
+    meta: &IndexMeta,
+    faults: &Faults,
+) -> Result<(), StoreError> {
     let path = state.join(INDEX_FILE);
     let written = || {
         let mut builder = tempfile::Builder::new();
@@ -100,13 +106,14 @@ pub fn write_index(state: &Path, recorded: &Recorded, meta: &IndexMeta) -> Resul
         // Less the umask, as every file of the mirror: the default would be 0600.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-        let file = builder.tempfile_in(super::temp_folder(state))?;
+        let file = faults
+            .run(Op::Create, INDEX_FILE, || builder.tempfile_in(super::temp_folder(state)))?;
         let mut out = BufWriter::with_capacity(1 << 18, file);
         write_index_to(&mut out, recorded, meta)?;
         let file = out.into_inner()?;
-        file.as_file().sync_all()?;
-        file.persist(&path)?;
-        super::sync_folder(state)
+        super::sync_file(&file, faults)?;
+        faults.run(Op::Publish, INDEX_FILE, || Ok(file.persist(&path)?))?;
+        super::sync_folder(state, faults)
     };
     written().map_err(|error| StoreError::io("write", &path, error))
 }

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use redb::{Database, ReadableTable, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 
 use super::read::{Reader, Still};
 use super::rows::packed_v1;
 use super::schema::{META, META_VERSION, META_WRITTEN_BY, PLACES_V1, VERSION, WRITTEN_BY};
-use super::{CACHE_BYTES, StoreError, fill, tidy};
+use super::{StoreError, backend, fill, tidy};
+use crate::faults::{Faults, Op};
 
 /// Changes the tables from one version to the next.
 type Step = fn(&WriteTransaction) -> Result<(), redb::Error>;
@@ -35,11 +36,11 @@ fn pack_rows(txn: &WriteTransaction) -> Result<(), redb::Error> {
 ///
 /// # Errors
 /// [`StoreError::Newer`] for one of a newer program, which is left untouched.
-pub(super) fn bring_up(path: &Path) -> Result<(), StoreError> {
-    bring_up_by(path, STEPS, VERSION)
+pub(super) fn bring_up(path: &Path, faults: &Faults) -> Result<(), StoreError> {
+    bring_up_by(path, STEPS, VERSION, faults)
 }
 
-fn bring_up_by(path: &Path, steps: &[Step], known: u32) -> Result<(), StoreError> {
+fn bring_up_by(path: &Path, steps: &[Step], known: u32, faults: &Faults) -> Result<(), StoreError> {
     let found = {
         let still = Still::open(path)?;
         let txn = still.begin(path)?;
@@ -56,12 +57,9 @@ fn bring_up_by(path: &Path, steps: &[Step], known: u32) -> Result<(), StoreError
         return Ok(());
     }
     let kept = path.with_file_name(format!("manifest.v{found}.redb"));
-    copy_beside(path, &kept).map_err(|error| StoreError::io("copy", &kept, error))?;
+    copy_beside(path, &kept, faults).map_err(|error| StoreError::io("copy", &kept, error))?;
     let fault = |error: redb::Error| StoreError::redb("migrate", path, error);
-    let db = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .open(path)
-        .map_err(|error| fault(error.into()))?;
+    let db = backend::open(path, faults).map_err(|error| fault(error.into()))?;
     let mut txn = db.begin_write().map_err(|error| fault(error.into()))?;
     txn.set_two_phase_commit(true);
     txn.set_quick_repair(true);
@@ -79,17 +77,20 @@ fn bring_up_by(path: &Path, steps: &[Step], known: u32) -> Result<(), StoreError
     txn.commit().map_err(|error| fault(error.into()))?;
     drop(db);
     // Both forms were in it for a moment.
-    tidy::tidy(path).map(drop)
+    tidy::tidy(path, faults).map(drop)
 }
 
 /// Copies through a temporary name, so that a copy that is there is whole.
-fn copy_beside(from: &Path, to: &Path) -> std::io::Result<()> {
+fn copy_beside(from: &Path, to: &Path, faults: &Faults) -> std::io::Result<()> {
     let folder = to.parent().expect("the manifest lies in a folder");
     let mut copy = tempfile::NamedTempFile::new_in(super::temp_folder(folder))?;
-    std::io::copy(&mut std::fs::File::open(from)?, copy.as_file_mut())?;
-    copy.as_file().sync_all()?;
-    copy.persist(to)?;
-    super::sync_folder(folder)
+    let name = to.file_name().unwrap_or_default().to_string_lossy();
+    faults.run(Op::Copy, &name, || {
+        std::io::copy(&mut std::fs::File::open(from)?, copy.as_file_mut())
+    })?;
+    super::sync_file(&copy, faults)?;
+    faults.run(Op::Publish, &name, || Ok(copy.persist(to)?))?;
+    super::sync_folder(folder, faults)
 }
 
 #[cfg(test)]
@@ -116,13 +117,13 @@ mod tests {
     fn an_older_manifest_is_copied_before_it_is_migrated() {
         let state = tempfile::tempdir().unwrap();
         let path = state.path().join(FILE);
-        drop(Store::open(state.path(), "m1").unwrap());
+        drop(Store::open(state.path(), "m1", &Faults::default()).unwrap());
 
-        bring_up_by(&path, &[pack_rows, add_table], 3).unwrap();
+        bring_up_by(&path, &[pack_rows, add_table], 3, &Faults::default()).unwrap();
 
         assert_eq!(version(&path), 3);
         assert_eq!(version(&state.path().join("manifest.v2.redb")), 2);
-        let db = Database::open(&path).unwrap();
+        let db = redb::Database::open(&path).unwrap();
         let txn = db.begin_read().unwrap();
         let later = txn.open_table(redb::TableDefinition::<&str, &str>::new("later")).unwrap();
         assert_eq!(later.get("a").unwrap().unwrap().value(), "b");
@@ -136,24 +137,24 @@ mod tests {
         };
         let state = tempfile::tempdir().unwrap();
         let path = state.path().join(FILE);
-        drop(Store::open(state.path(), "m1").unwrap());
+        drop(Store::open(state.path(), "m1", &Faults::default()).unwrap());
 
-        assert!(bring_up_by(&path, &[pack_rows, fail], 3).is_err());
+        assert!(bring_up_by(&path, &[pack_rows, fail], 3, &Faults::default()).is_err());
 
         assert_eq!(version(&path), 2);
-        assert_eq!(Store::open(state.path(), "m2").unwrap().mirror_id(), "m1");
+        assert_eq!(Store::open(state.path(), "m2", &Faults::default()).unwrap().mirror_id(), "m1");
     }
 
     #[test]
     fn a_manifest_of_a_newer_version_is_refused_untouched() {
         let state = tempfile::tempdir().unwrap();
         let path = state.path().join(FILE);
-        drop(Store::open(state.path(), "m1").unwrap());
-        bring_up_by(&path, &[pack_rows, add_table], 3).unwrap();
+        drop(Store::open(state.path(), "m1", &Faults::default()).unwrap());
+        bring_up_by(&path, &[pack_rows, add_table], 3, &Faults::default()).unwrap();
         let before = std::fs::read(&path).unwrap();
 
         let newer = |error| matches!(error, Some(StoreError::Newer { found: 3, known: 2, .. }));
-        assert!(newer(Store::open(state.path(), "m1").err()));
+        assert!(newer(Store::open(state.path(), "m1", &Faults::default()).err()));
         assert!(newer(Store::read(state.path()).err()));
 
         assert_eq!(std::fs::read(&path).unwrap(), before);

@@ -5,6 +5,7 @@
 //!
 //! Start at [`Store::open`]; [`Store::read`] for those who must not write.
 
+mod backend;
 mod changes;
 mod error;
 mod fill;
@@ -27,6 +28,7 @@ use std::time::{Duration, Instant};
 use redb::{Database, ReadableDatabase, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
+use crate::faults::{Faults, Op};
 use crate::model::account::Account;
 use crate::model::recorded::{Loc, PlaceRow, ProductKey, ProductRow, Recorded, Slot, SourceRow};
 use crate::model::{ContentHash, PlaceKey, RelPath, SourceName};
@@ -144,6 +146,7 @@ pub struct Store {
     db: Database,
     path: PathBuf,
     mirror_id: String,
+    faults: Faults,
     /// The number of the next intent: above all open ones.
     next_intent: AtomicU64,
     changed: AtomicBool,
@@ -158,14 +161,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Newer`] for the manifest of a newer program, which is left
     /// untouched. One of an older program is copied beside itself, then migrated.
-    pub fn open(state: &Path, mirror_id: &str) -> Result<Self, StoreError> {
-        Self::open_within(state, mirror_id, Duration::from_secs(3))
+    pub fn open(state: &Path, mirror_id: &str, faults: &Faults) -> Result<Self, StoreError> {
+        Self::open_within(state, mirror_id, faults, Duration::from_secs(3))
     }
 
-    fn open_within(state: &Path, mirror_id: &str, patience: Duration) -> Result<Self, StoreError> {
+    fn open_within(
+        state: &Path,
+        mirror_id: &str,
+        faults: &Faults,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         let until = Instant::now() + patience;
         loop {
-            match Self::open_now(state, mirror_id) {
+            match Self::open_now(state, mirror_id, faults) {
                 Err(StoreError::Locked { .. }) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(50));
                 }
@@ -174,25 +182,29 @@ impl Store {
         }
     }
 
-    fn open_now(state: &Path, mirror_id: &str) -> Result<Self, StoreError> {
+    fn open_now(state: &Path, mirror_id: &str, faults: &Faults) -> Result<Self, StoreError> {
         let path = state.join(schema::FILE);
         if read::is_there(&path)? {
-            migrate::bring_up(&path)?;
+            migrate::bring_up(&path, faults)?;
         } else {
-            create(state, &path, mirror_id)?;
+            create(state, &path, mirror_id, faults)?;
         }
-        let db = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .open(&path)
-            .map_err(|error| StoreError::redb("open", &path, error))?;
+        let db =
+            backend::open(&path, faults).map_err(|error| StoreError::redb("open", &path, error))?;
         let (mirror_id, next) = {
             let txn = db.begin_read().map_err(|error| StoreError::redb("read", &path, error))?;
             let reader = read::Reader { txn: &txn, path: &path };
             let last = reader.intents()?.last().map(|(number, _)| *number);
             (reader.identity()?.1, last.map_or(1, |last| last + 1))
         };
-        let next_intent = AtomicU64::new(next);
-        Ok(Self { db, path, mirror_id, next_intent, changed: AtomicBool::new(false) })
+        Ok(Self {
+            db,
+            path,
+            mirror_id,
+            faults: faults.clone(),
+            next_intent: AtomicU64::new(next),
+            changed: AtomicBool::new(false),
+        })
     }
 
     /// Makes the manifest again from rows, and puts what stands in its place aside as
@@ -206,9 +218,10 @@ impl Store {
         recorded: &Recorded,
         account: Option<&Account>,
         aside: &Path,
+        faults: &Faults,
     ) -> Result<(), StoreError> {
         let path = state.join(schema::FILE);
-        let made = make(state, &path, |txn| {
+        let made = make(state, &path, faults, |txn| {
             schema::fill(txn, mirror_id)?;
             if let Some(account) = account {
                 let text = record::account_text(account);
@@ -221,13 +234,14 @@ impl Store {
             }
             Ok(())
         })?;
-        match std::fs::rename(&path, aside) {
+        let put_aside = || std::fs::rename(&path, aside);
+        match faults.run(Op::PutAside, schema::FILE, put_aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(StoreError::io("put aside", &path, error));
             }
             _ => {}
         }
-        keep(made, state, &path)
+        keep(made, state, &path, faults)
     }
 
     /// The id that it was made with.
@@ -252,14 +266,16 @@ impl Store {
 
 /// Makes an empty manifest under a temporary name and renames it: one that is there is
 /// whole.
-fn create(state: &Path, path: &Path, mirror_id: &str) -> Result<(), StoreError> {
-    keep(make(state, path, |txn| schema::fill(txn, mirror_id))?, state, path)
+fn create(state: &Path, path: &Path, mirror_id: &str, faults: &Faults) -> Result<(), StoreError> {
+    let made = make(state, path, faults, |txn| schema::fill(txn, mirror_id))?;
+    keep(made, state, path, faults)
 }
 
 /// Makes a manifest under a temporary name.
 fn make(
     state: &Path,
     path: &Path,
+    faults: &Faults,
     fill: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
 ) -> Result<tempfile::NamedTempFile, StoreError> {
     let mut builder = tempfile::Builder::new();
@@ -267,14 +283,14 @@ fn make(
     // Less the umask, as every file of the mirror: the default would be 0600.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let file =
-        builder.tempfile_in(temp_folder(state)).map_err(|e| StoreError::io("create", path, e))?;
+    let file = faults
+        .run(Op::Create, schema::FILE, || builder.tempfile_in(temp_folder(state)))
+        .map_err(|e| StoreError::io("create", path, e))?;
     let fault = |error: redb::Error| StoreError::redb("create", path, error);
     {
-        let mut db = Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create(file.path())
-            .map_err(|error| fault(error.into()))?;
+        let reopened = file.reopen().map_err(|e| StoreError::io("create", path, e))?;
+        let mut db =
+            backend::create(reopened, file.path(), faults).map_err(|error| fault(error.into()))?;
         let mut txn = db.begin_write().map_err(|error| fault(error.into()))?;
         txn.set_two_phase_commit(true);
         txn.set_quick_repair(true);
@@ -291,17 +307,20 @@ fn make(
 }
 
 /// Gives a manifest its name, durably.
-fn keep(file: tempfile::NamedTempFile, state: &Path, path: &Path) -> Result<(), StoreError> {
+fn keep(
+    file: tempfile::NamedTempFile,
+    state: &Path,
+    path: &Path,
+    faults: &Faults,
+) -> Result<(), StoreError> {
     let kept = || {
-        file.as_file().sync_all()?;
+        sync_file(&file, faults)?;
         // Another process may just have made one; that one counts.
-        match file.persist_noclobber(path) {
-            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error.error);
-            }
-            _ => {}
-        }
-        sync_folder(state)
+        faults.run(Op::Publish, schema::FILE, || match file.persist_noclobber(path) {
+            Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+            _ => Ok(()),
+        })?;
+        sync_folder(state, faults)
     };
     kept().map_err(|error| StoreError::io("create", path, error))
 }
@@ -313,12 +332,21 @@ fn temp_folder(state: &Path) -> PathBuf {
     if staging.is_dir() { staging } else { state.to_owned() }
 }
 
+/// fsyncs a file that has no name yet.
+fn sync_file(file: &tempfile::NamedTempFile, faults: &Faults) -> io::Result<()> {
+    let file = file.as_file();
+    faults.fsync(Op::Sync, schema::FILE, file, || file.sync_all())
+}
+
 /// fsyncs a folder, where the system has such a call, so that renames in it last.
-fn sync_folder(path: &Path) -> io::Result<()> {
+fn sync_folder(path: &Path, faults: &Faults) -> io::Result<()> {
     #[cfg(unix)]
-    std::fs::File::open(path)?.sync_all()?;
+    {
+        let folder = std::fs::File::open(path)?;
+        faults.fsync(Op::SyncFolder, "", &folder, || folder.sync_all())?;
+    }
     #[cfg(not(unix))]
-    let _ = path;
+    let _ = (path, faults);
     Ok(())
 }
 

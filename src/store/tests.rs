@@ -10,6 +10,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::faults::Faults;
 use crate::model::recorded::{PlaceState, ProductKey, ProductRow, Recorded, Stamp};
 use crate::model::{Channel, Format, ObjType, Object, PlaceToken};
 
@@ -130,12 +131,12 @@ fn crash(state: &Path) -> tempfile::TempDir {
 fn what_is_recorded_is_there_after_reopening() {
     let state = tempfile::tempdir().unwrap();
     {
-        let store = Store::open(state.path(), "m1").unwrap();
+        let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
         assert!(!store.changed());
         store.record(&some_tree(), &[]).unwrap();
         assert!(store.changed());
     }
-    let store = Store::open(state.path(), "another").unwrap();
+    let store = Store::open(state.path(), "another", &Faults::default()).unwrap();
     assert_eq!(store.mirror_id(), "m1", "the id is given once");
     assert_eq!(store.load().unwrap(), in_memory(&some_tree()));
     assert!(!store.changed());
@@ -162,8 +163,11 @@ fn only_a_real_change_counts_as_one() {
     ];
     for (changes, want, why) in cases {
         let state = tempfile::tempdir().unwrap();
-        Store::open(state.path(), "m1").unwrap().record(&some_tree(), &[]).unwrap();
-        let store = Store::open(state.path(), "m1").unwrap();
+        Store::open(state.path(), "m1", &Faults::default())
+            .unwrap()
+            .record(&some_tree(), &[])
+            .unwrap();
+        let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
         store.record(&changes, &[]).unwrap();
         assert_eq!(store.changed(), want, "{why}");
     }
@@ -174,12 +178,12 @@ fn an_intent_survives_reopening_until_it_is_closed() {
     let state = tempfile::tempdir().unwrap();
     let intents = [publish("drive/a.docx", "a"), publish("drive/b.docx", "b")];
     let numbers = {
-        let store = Store::open(state.path(), "m1").unwrap();
+        let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
         let numbers = store.intend(&intents).unwrap();
         store.record(&intents[0].then, &numbers[..1]).unwrap();
         numbers
     };
-    let store = Store::open(state.path(), "m1").unwrap();
+    let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
     assert_eq!(store.intents().unwrap(), [(numbers[1], intents[1].clone())]);
     let later = store.intend(&intents[..1]).unwrap();
     assert!(later[0] > numbers[1], "numbers of open intents are not given again");
@@ -188,7 +192,7 @@ fn an_intent_survives_reopening_until_it_is_closed() {
 #[test]
 fn a_kill_between_intend_and_record_leaves_both_readable() {
     let state = tempfile::tempdir().unwrap();
-    let store = Store::open(state.path(), "m1").unwrap();
+    let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
     store.record(&some_tree(), &[]).unwrap();
     let numbers = store.intend(&[publish("drive/a.docx", "a")]).unwrap();
 
@@ -200,7 +204,7 @@ fn a_kill_between_intend_and_record_leaves_both_readable() {
     assert_eq!(intents, [(numbers[0], publish("drive/a.docx", "a"))]);
     assert_eq!(bytes_of(copy.path()), before, "reading wrote nothing");
 
-    let again = Store::open(copy.path(), "m1").unwrap();
+    let again = Store::open(copy.path(), "m1", &Faults::default()).unwrap();
     again.record(&intents[0].1.then, &numbers).unwrap();
     assert!(again.intents().unwrap().is_empty());
     assert!(again.load().unwrap().places.contains_key(&key("drive", "a")));
@@ -209,7 +213,7 @@ fn a_kill_between_intend_and_record_leaves_both_readable() {
 #[test]
 fn a_manifest_that_needs_repair_is_read_from_a_copy() {
     let state = tempfile::tempdir().unwrap();
-    Store::open(state.path(), "m1").unwrap().record(&some_tree(), &[]).unwrap();
+    Store::open(state.path(), "m1", &Faults::default()).unwrap().record(&some_tree(), &[]).unwrap();
     // A writer that saves no allocator state and never closes.
     let db = Database::open(state.path().join(schema::FILE)).unwrap();
     let txn = db.begin_write().unwrap();
@@ -236,9 +240,11 @@ fn reading_makes_nothing() {
 #[test]
 fn a_manifest_in_use_is_locked() {
     let state = tempfile::tempdir().unwrap();
-    let _store = Store::open(state.path(), "m1").unwrap();
+    let _store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
     let locked = |error| matches!(error, Some(StoreError::Locked { .. }));
-    assert!(locked(Store::open_within(state.path(), "m1", Duration::ZERO).err()));
+    assert!(locked(
+        Store::open_within(state.path(), "m1", &Faults::default(), Duration::ZERO).err()
+    ));
     assert!(locked(Store::read(state.path()).err()));
 }
 
@@ -246,7 +252,10 @@ fn a_manifest_in_use_is_locked() {
 fn what_is_no_manifest_is_damaged() {
     let whole = {
         let state = tempfile::tempdir().unwrap();
-        Store::open(state.path(), "m1").unwrap().record(&some_tree(), &[]).unwrap();
+        Store::open(state.path(), "m1", &Faults::default())
+            .unwrap()
+            .record(&some_tree(), &[])
+            .unwrap();
         std::fs::read(state.path().join(schema::FILE)).unwrap()
     };
     let foreign = {
@@ -266,7 +275,7 @@ fn what_is_no_manifest_is_damaged() {
         std::fs::write(&path, bytes).unwrap();
         let read = Store::read(state.path()).err();
         assert!(matches!(read, Some(StoreError::Damaged { .. })), "{why}: {read:?}");
-        let opened = Store::open(state.path(), "m1").err();
+        let opened = Store::open(state.path(), "m1", &Faults::default()).err();
         assert!(matches!(opened, Some(StoreError::Damaged { .. })), "{why}: {opened:?}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{why}: left as it was");
     }
@@ -276,11 +285,11 @@ fn what_is_no_manifest_is_damaged() {
 #[test]
 fn a_symlink_is_no_manifest() {
     let (state, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    drop(Store::open(outside.path(), "m1").unwrap());
+    drop(Store::open(outside.path(), "m1", &Faults::default()).unwrap());
     let file = outside.path().join(schema::FILE);
     std::os::unix::fs::symlink(&file, state.path().join(schema::FILE)).unwrap();
     let before = std::fs::read(&file).unwrap();
-    assert!(Store::open(state.path(), "m2").is_err());
+    assert!(Store::open(state.path(), "m2", &Faults::default()).is_err());
     assert!(Store::read(state.path()).is_err());
     assert_eq!(std::fs::read(&file).unwrap(), before);
 }
@@ -308,7 +317,7 @@ fn every_version_still_opens() {
         assert_eq!(intents, [(1, fixture_intent())]);
         assert_eq!(bytes_of(state.path()), before, "reading wrote nothing");
 
-        let store = Store::open(state.path(), "x").unwrap();
+        let store = Store::open(state.path(), "x", &Faults::default()).unwrap();
         assert_eq!(store.load().unwrap(), recorded);
         assert_eq!(store.intents().unwrap(), intents);
         let kept = state.path().join("manifest.v1.redb");
@@ -323,7 +332,7 @@ fn every_version_still_opens() {
 #[ignore = "writes the fixture; a new version gets a new one, old ones stay"]
 fn make_the_fixture() {
     let state = tempfile::tempdir().unwrap();
-    let store = Store::open(state.path(), "5f0c9a52").unwrap();
+    let store = Store::open(state.path(), "5f0c9a52", &Faults::default()).unwrap();
     store.record(&some_tree(), &[]).unwrap();
     store.intend(&[fixture_intent()]).unwrap();
     drop(store);
@@ -341,7 +350,7 @@ fn the_index_gives_back_the_manifest_with_paths() {
         account: None,
     };
     assert!(read_index(state.path()).unwrap().is_none());
-    write_index(state.path(), &recorded, &meta).unwrap();
+    write_index(state.path(), &recorded, &meta, &Faults::default()).unwrap();
     let (header, back) = read_index(state.path()).unwrap().unwrap();
     assert_eq!((header.meta, header.places), (meta.clone(), 4));
     assert_eq!(back, recorded);
@@ -356,7 +365,7 @@ fn the_index_gives_back_the_manifest_with_paths() {
 
     // Replaced as a whole, and a line that is missing is noticed.
     recorded.places.remove(&key("drive", "other"));
-    write_index(state.path(), &recorded, &meta).unwrap();
+    write_index(state.path(), &recorded, &meta, &Faults::default()).unwrap();
     assert_eq!(read_index(state.path()).unwrap().unwrap().1, recorded);
     let text = std::fs::read_to_string(state.path().join(INDEX_FILE)).unwrap();
     let cut = &text[..text.trim_end().rfind('\n').unwrap()];
@@ -438,7 +447,7 @@ proptest! {
         batch in 1usize..8,
     ) {
         let state = tempfile::tempdir().unwrap();
-        let store = Store::open(state.path(), "m1").unwrap();
+        let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
         for changes in changes.chunks(batch) {
             store.record(changes, &[]).unwrap();
         }
@@ -451,7 +460,7 @@ proptest! {
 #[test]
 fn rows_are_read_one_by_one_as_they_are_all_at_once() {
     let state = tempfile::tempdir().unwrap();
-    let store = Store::open(state.path(), "m1").unwrap();
+    let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
     store.record(&some_tree(), &[]).unwrap();
     let whole = in_memory(&some_tree());
 
@@ -485,7 +494,7 @@ fn rows_are_read_one_by_one_as_they_are_all_at_once() {
 #[test]
 fn many_rows_are_put_in_whatever_order() {
     let state = tempfile::tempdir().unwrap();
-    let store = Store::open(state.path(), "m1").unwrap();
+    let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
     let rows = |tokens: std::ops::Range<u32>, parent: &str| -> Vec<(PlaceKey, PlaceRow)> {
         let one = |n| (key("drive", &format!("{n:05}")), row(Some(parent), "T", false));
         tokens.map(one).collect()
@@ -521,7 +530,7 @@ fn index_from_memory(recorded: &Recorded) -> String {
 #[test]
 fn the_index_is_the_same_whether_rows_are_in_memory_or_not() {
     let state = tempfile::tempdir().unwrap();
-    let store = Store::open(state.path(), "m1").unwrap();
+    let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
     let at = |path: &str| Loc::Mirror(RelPath::new(path).unwrap());
     let parked = Loc::Parked(RelPath::new("1").unwrap());
     let moved = |token: &str, parent: &str, slot: Slot, at: Loc| {
@@ -558,7 +567,7 @@ fn a_manifest_is_made_again_from_its_index() {
     let account =
         Account { open: "https://o".to_owned(), app_id: Some("cli_a".to_owned()), user: None };
     let recorded = {
-        let store = Store::open(state.path(), "m1").unwrap();
+        let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
         store.record(&some_tree(), &[]).unwrap();
         store.set_account(&account).unwrap();
         store.load().unwrap()
@@ -569,18 +578,26 @@ fn a_manifest_is_made_again_from_its_index() {
         as_of_secs: 1_709_251_200,
         account: Some(account.clone()),
     };
-    write_index(state.path(), &recorded, &meta).unwrap();
+    write_index(state.path(), &recorded, &meta, &Faults::default()).unwrap();
     let old = std::fs::read(state.path().join(schema::FILE)).unwrap();
 
     let salvaged = salvage_index(state.path()).unwrap().unwrap();
     assert_eq!((&salvaged.recorded, salvaged.lost), (&recorded, 0));
     let aside = state.path().join("aside");
     let named = salvaged.header.unwrap().meta.account;
-    Store::rebuild(state.path(), "m1", &salvaged.recorded, named.as_ref(), &aside).unwrap();
+    Store::rebuild(
+        state.path(),
+        "m1",
+        &salvaged.recorded,
+        named.as_ref(),
+        &aside,
+        &Faults::default(),
+    )
+    .unwrap();
 
     assert_eq!(std::fs::read(aside).unwrap(), old);
     assert_eq!(Store::account(state.path()).unwrap(), Some(account));
-    let store = Store::open(state.path(), "x").unwrap();
+    let store = Store::open(state.path(), "x", &Faults::default()).unwrap();
     assert_eq!((store.mirror_id(), store.load().unwrap()), ("m1", recorded));
     assert_eq!(bytes_of(state.path()).len(), 3, "no temporary file is left");
 }
@@ -596,7 +613,7 @@ fn a_damaged_line_costs_only_itself() {
         as_of_secs: 0,
         account: None,
     };
-    write_index(state.path(), &recorded, &meta).unwrap();
+    write_index(state.path(), &recorded, &meta, &Faults::default()).unwrap();
     let path = state.path().join(INDEX_FILE);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains("account"), "as older programs wrote it");

@@ -2,16 +2,18 @@
 //!
 //! Rows written in any order leave pages part empty, each commit needs new pages before it
 //! gives back old ones, and redb grows a file by doubling it. Its own compaction moves pages
-//! but does not fill them; made again in the order of its keys, the manifest has full ones. The new one replaces the old
-//! one by a rename, so that a crash leaves one or the other, both whole.
+//! but does not fill them; made again in the order of its keys, the manifest has full ones.
+//! The new one replaces the old one by a rename, so that a crash leaves one or the other,
+//! both whole.
 
 use std::path::Path;
 
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::read::Still;
-use super::schema::{INTENTS, META, PLACES, SOURCES};
-use super::{Store, StoreError, fill, make, sync_folder};
+use super::schema::{FILE, INTENTS, META, PLACES, SOURCES};
+use super::{Store, StoreError, fill, make, sync_file, sync_folder};
+use crate::faults::{Faults, Op};
 
 /// What is smaller is left alone: made again, it would save too little.
 pub(super) const SMALL_BYTES: u64 = 16 << 20;
@@ -23,19 +25,19 @@ impl Store {
     /// The caller holds the run lock. Whoever reads meanwhile sees one or the other, with the
     /// same rows.
     pub fn tidy(self) -> Result<bool, StoreError> {
-        let path = self.path.clone();
+        let (path, faults) = (self.path.clone(), self.faults.clone());
         let changed = self.changed();
         drop(self);
-        if changed { tidy(&path) } else { Ok(false) }
+        if changed { tidy(&path, &faults) } else { Ok(false) }
     }
 }
 
 /// Makes a manifest again that nobody writes, where that saves much.
-pub(super) fn tidy(path: &Path) -> Result<bool, StoreError> {
-    tidy_above(path, SMALL_BYTES)
+pub(super) fn tidy(path: &Path, faults: &Faults) -> Result<bool, StoreError> {
+    tidy_above(path, SMALL_BYTES, faults)
 }
 
-fn tidy_above(path: &Path, small: u64) -> Result<bool, StoreError> {
+fn tidy_above(path: &Path, small: u64, faults: &Faults) -> Result<bool, StoreError> {
     let length = std::fs::metadata(path).map_err(|e| StoreError::io("open", path, e))?.len();
     if length <= small {
         return Ok(false);
@@ -47,7 +49,7 @@ fn tidy_above(path: &Path, small: u64) -> Result<bool, StoreError> {
     if length <= small + content(&txn).map_err(fault)? * 8 / 5 {
         return Ok(false);
     }
-    make_again(path, still, txn)?;
+    make_again(path, still, txn, faults)?;
     Ok(true)
 }
 
@@ -56,19 +58,24 @@ fn tidy_above(path: &Path, small: u64) -> Result<bool, StoreError> {
 pub(super) fn anyway(path: &Path) -> Result<(), StoreError> {
     let still = Still::open(path)?;
     let txn = still.begin(path)?;
-    make_again(path, still, txn)
+    make_again(path, still, txn, &Faults::default())
 }
 
-fn make_again(path: &Path, still: Still, txn: ReadTransaction) -> Result<(), StoreError> {
+fn make_again(
+    path: &Path,
+    still: Still,
+    txn: ReadTransaction,
+    faults: &Faults,
+) -> Result<(), StoreError> {
     let state = path.parent().expect("the manifest lies in a folder");
-    let made = make(state, path, |to| copy(&txn, to))?;
+    let made = make(state, path, faults, |to| copy(&txn, to))?;
     drop((txn, still));
     let kept = || {
         // Who may read it is the owner's business.
         made.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
-        made.as_file().sync_all()?;
-        made.persist(path)?;
-        sync_folder(state)
+        sync_file(&made, faults)?;
+        faults.run(Op::Publish, FILE, || Ok(made.persist(path)?))?;
+        sync_folder(state, faults)
     };
     kept().map_err(|error| StoreError::io("make again", path, error))
 }
@@ -125,7 +132,7 @@ mod tests {
     fn a_loose_manifest_is_made_again_with_all_that_is_in_it() {
         let state = tempfile::tempdir().unwrap();
         let path = state.path().join(FILE);
-        let store = Store::open(state.path(), "m1").unwrap();
+        let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
         let changes: Vec<RowChange> = (0..20_000)
             .map(row)
             .map(|(key, row)| RowChange::Put { key, place: Box::new(row) })
@@ -143,12 +150,12 @@ mod tests {
 
         let before = std::fs::metadata(&path).unwrap().len();
         // Even an empty one takes a megabyte.
-        assert!(tidy_above(&path, 1 << 20).unwrap());
+        assert!(tidy_above(&path, 1 << 20, &Faults::default()).unwrap());
         let after = std::fs::metadata(&path).unwrap().len();
         assert!(after * 3 < before * 2, "{before} before, {after} after");
-        assert!(!tidy_above(&path, 1 << 20).unwrap(), "what is full stays");
+        assert!(!tidy_above(&path, 1 << 20, &Faults::default()).unwrap(), "what is full stays");
 
-        let store = Store::open(state.path(), "m2").unwrap();
+        let store = Store::open(state.path(), "m2", &Faults::default()).unwrap();
         assert_eq!(store.mirror_id(), "m1");
         assert_eq!((store.load().unwrap(), store.intents().unwrap()), (rows, intents));
         assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 1, "nothing else is left");

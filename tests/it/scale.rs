@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::program::BINARY;
 use crate::support::scale;
+use feishu_mirror::faults::Faults;
 
 const CONTENT: &[u8] = b"as good as any other document";
 
@@ -53,7 +54,7 @@ impl Large {
         assert_eq!(none.0, Some(2), "the budget ends");
         let state = self.folder.path().join("mirror/.feishu-mirror");
         let id = Store::identity(&state).unwrap().unwrap();
-        let store = Store::open(&state, &id).unwrap();
+        let store = Store::open(&state, &id, &Faults::default()).unwrap();
         let mut folders = BTreeSet::new();
         let mut files = 0;
         for (key, row) in &self.recorded.places {

@@ -96,7 +96,7 @@ impl World {
 
     pub fn journal(&self, faults: &Faults) -> Journal {
         let disk = self.disk(faults);
-        let store = Arc::new(Store::open(&self.state(), "mirror").unwrap());
+        let store = Arc::new(Store::open(&self.state(), "mirror", &Faults::default()).unwrap());
         let recorded = store.load().unwrap();
         let told = self.told.clone();
         let settings = Arc::new(self.settings());
@@ -114,7 +114,7 @@ impl World {
     /// What the next start does after a crash.
     pub fn settle(&self) -> Recorded {
         let disk = self.disk(&Faults::default());
-        let store = Store::open(&self.state(), "mirror").unwrap();
+        let store = Store::open(&self.state(), "mirror", &Faults::default()).unwrap();
         let intents = store.intents().unwrap();
         let changes = settle(&disk, &intents).unwrap();
         let ids: Vec<u64> = intents.iter().map(|(id, _)| *id).collect();

@@ -154,7 +154,7 @@ impl World {
         Tools {
             client: Client::new(settings, service.clone(), Clock::system()),
             disk: self.disk(faults),
-            store: Arc::new(Store::open(&self.state(), "mirror").unwrap()),
+            store: Arc::new(Store::open(&self.state(), "mirror", &Faults::default()).unwrap()),
             progress: self.told.clone(),
             clock: Clock::system(),
             whose: "me".to_owned(),

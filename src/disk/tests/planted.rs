@@ -180,12 +180,10 @@ fn state_folders_swapped_all_the_time_lead_nowhere() {
                     std::thread::yield_now();
                     if planted.is_ok() {
                         fs::remove_file(&real).unwrap();
-                    } else {
-                        fs::remove_dir_all(&real).unwrap();
                     }
-                    if fs::rename(&aside, &real).is_err() {
-                        fs::remove_dir_all(&real).unwrap();
-                        fs::rename(&aside, &real).unwrap();
+                    // And may go on to write into it while it is removed.
+                    while fs::rename(&aside, &real).is_err() {
+                        let _ = fs::remove_dir_all(&real);
                     }
                     std::thread::yield_now();
                 }

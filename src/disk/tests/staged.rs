@@ -99,11 +99,10 @@ fn a_durable_point_that_fails_on_its_thread_fails_the_file() {
         |mut staged| staged.write(&vec![0; 8 << 20]),
     ];
     for end in ends {
-        // The first one is for the thread's own handle.
         let syncs = AtomicUsize::new(0);
         let faults = Faults::when(move |op, _| {
-            let second = op == Op::Sync && syncs.fetch_add(1, Ordering::Relaxed) == 1;
-            second.then(|| io::Error::other("bytes were lost"))
+            let first = op == Op::Sync && syncs.fetch_add(1, Ordering::Relaxed) == 0;
+            first.then(|| io::Error::other("bytes were lost"))
         });
         let place = Place::with(&faults);
         let mut staged = place.disk.stage_partial("boxcn1", &validators()).unwrap();

@@ -105,7 +105,7 @@ fn index() -> Vec<Value> {
         as_of_secs: 5,
         account: None,
     };
-    write_index(state.path(), &recorded, &meta).unwrap();
+    write_index(state.path(), &recorded, &meta, &Faults::default()).unwrap();
     let text = std::fs::read_to_string(state.path().join(INDEX_FILE)).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -264,12 +264,12 @@ fn rows_that_lead_elsewhere_make_a_manifest_damaged() {
     let keys = NO_SOURCES.map(|key| (key, packed(&sound)));
     for (at, bytes) in cases.into_iter().chain(keys) {
         let state = tempfile::tempdir().unwrap();
-        drop(Store::open(state.path(), "m1").unwrap());
+        drop(Store::open(state.path(), "m1", &Faults::default()).unwrap());
         write_raw(state.path(), |txn| {
             txn.open_table(schema::PLACES).unwrap().insert(at, bytes.as_slice()).unwrap();
         });
         is_damaged(Store::read(state.path()).err(), at);
-        let store = Store::open(state.path(), "m1").unwrap();
+        let store = Store::open(state.path(), "m1", &Faults::default()).unwrap();
         is_damaged(store.for_each_row(|_| Ok(())).err(), at);
         if let Some(key) = schema::parse_key(at) {
             is_damaged(store.rows_of([&key]).err(), at);
@@ -300,7 +300,7 @@ fn rows_of_the_first_version_that_lead_elsewhere_are_not_migrated() {
             txn.open_table(schema::PLACES_V1).unwrap().insert(at, bytes.as_slice()).unwrap();
         });
         is_damaged(Store::read(state.path()).err(), at);
-        is_damaged(Store::open(state.path(), "m1").err(), at);
+        is_damaged(Store::open(state.path(), "m1", &Faults::default()).err(), at);
         is_damaged(Store::read(state.path()).err(), at);
     }
 }

@@ -123,7 +123,7 @@ fn what_a_large_manifest_costs() {
         let mut order: Vec<(PlaceKey, u64)> = (0..rows).map(|n| (ordinary(kind, n).0, n)).collect();
         order.sort_unstable();
         let start = (Instant::now(), cpu_secs());
-        let store = Store::open(state.path(), "m").unwrap();
+        let store = Store::open(state.path(), "m", &Faults::default()).unwrap();
         store.put_all(order.iter().map(|(_, n)| ordinary(kind, *n))).unwrap();
         drop((order, store));
         say("sorted, put_all", start);
@@ -131,7 +131,7 @@ fn what_a_large_manifest_costs() {
         // As a first sync writes them.
         std::fs::remove_file(&file).unwrap();
         let start = (Instant::now(), cpu_secs());
-        let store = Store::open(state.path(), "m").unwrap();
+        let store = Store::open(state.path(), "m", &Faults::default()).unwrap();
         for first in (0..rows).step_by(256) {
             let batch: Vec<RowChange> = (first..rows.min(first + 256))
                 .map(|n| ordinary(kind, n))
@@ -146,7 +146,7 @@ fn what_a_large_manifest_costs() {
         drop(store);
         say("closed", start);
 
-        let store = Store::open(state.path(), "m").unwrap();
+        let store = Store::open(state.path(), "m", &Faults::default()).unwrap();
         let start = (Instant::now(), cpu_secs());
         let changes: Vec<RowChange> =
             (0..rows / 100).map(|n| edited(kind, scatter(n) % rows)).collect();
@@ -180,7 +180,7 @@ fn what_a_large_manifest_costs() {
         say("index from rows", start);
         drop(rows);
         let start = (Instant::now(), cpu_secs());
-        let store = Store::open(state.path(), "m").unwrap();
+        let store = Store::open(state.path(), "m", &Faults::default()).unwrap();
         say("opened to write", start);
         if std::env::var_os("LOAD").is_some() {
             let start = (Instant::now(), cpu_secs());

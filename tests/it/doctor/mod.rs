@@ -19,6 +19,7 @@ use serde_json::Value;
 
 use crate::support::program::{Program, Served};
 use crate::support::{Mirror, Run, SOURCES, tenant};
+use feishu_mirror::faults::Faults;
 
 const NAMES: [&str; 10] = [
     "config_file",
@@ -365,7 +366,8 @@ async fn state() {
 
     // A run that was killed in the middle of a rename.
     let id: Value = serde_json::from_slice(&mirror.read(".feishu-mirror/root.json")).unwrap();
-    let store = Store::open(&mirror.state(""), id["id"].as_str().unwrap()).unwrap();
+    let store =
+        Store::open(&mirror.state(""), id["id"].as_str().unwrap(), &Faults::default()).unwrap();
     let from = Loc::Mirror(RelPath::new("x").unwrap());
     store.intend(&[Intent { act: Act::Remove { from }, then: Vec::new() }]).unwrap();
     drop(store);

@@ -311,7 +311,10 @@ async fn what_is_gone_cannot_be_repaired() {
 async fn a_reader_does_not_wait_for_a_run() {
     let tenant = tenant();
     let mirror = synced(&tenant).await;
-    let held = (store::lock(&mirror.state("")).unwrap(), Store::open(&mirror.state(""), "x"));
+    let held = (
+        store::lock(&mirror.state("")).unwrap(),
+        Store::open(&mirror.state(""), "x", &Faults::default()),
+    );
     let run = mirror.run(&["verify", "--json", "--strict"]).await.success();
     assert!(run.summary()["as_of_secs"].is_i64(), "{}", run.out);
     assert_eq!(findings(&run), [""; 0]);

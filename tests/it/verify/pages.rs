@@ -5,6 +5,7 @@ use std::fs;
 use super::{changes, findings, set_mtime};
 use crate::support::{Mirror, SOURCES, tenant};
 use feishu_mirror::export::docx::Kept;
+use feishu_mirror::faults::Faults;
 use feishu_mirror::model::page::{Limits, PageRow};
 use feishu_mirror::model::recorded::{PlaceRow, ProductKey};
 use feishu_mirror::model::{ContentHash, Format};
@@ -13,7 +14,7 @@ use feishu_mirror::store::{IndexMeta, RowChange, Store, write_index};
 /// Makes a page of the only document, as an earlier run had left it.
 fn make_page(mirror: &Mirror) -> ContentHash {
     let (id, recorded, _) = Store::read(&mirror.state("")).unwrap().unwrap();
-    let store = Store::open(&mirror.state(""), &id).unwrap();
+    let store = Store::open(&mirror.state(""), &id, &Faults::default()).unwrap();
     let (key, row) = recorded.places.iter().find(|(_, row)| row.title == "Plan").unwrap();
     let mut row = row.clone();
     let docx = row.products.values().next().unwrap().clone();
@@ -33,7 +34,7 @@ fn make_page(mirror: &Mirror) -> ContentHash {
     row.page = Some(Box::new(PageRow { kept, around, links, lists, limits, embeds }));
     store.record(&[RowChange::Put { key: key.clone(), place: Box::new(row) }], &[]).unwrap();
     let meta = IndexMeta { mirror_id: id, run_id: "run".to_owned(), as_of_secs: 1, account: None };
-    write_index(&mirror.state(""), &store.load().unwrap(), &meta).unwrap();
+    write_index(&mirror.state(""), &store.load().unwrap(), &meta, &Faults::default()).unwrap();
     kept
 }
 

@@ -20,7 +20,7 @@ async fn a_lost_manifest_is_made_again() {
     let marker = fs::read(mirror.state("root.json")).unwrap();
     let stranger = {
         let state = tempfile::tempdir().unwrap();
-        drop(Store::open(state.path(), "somebody-else").unwrap());
+        drop(Store::open(state.path(), "somebody-else", &Faults::default()).unwrap());
         fs::read(state.path().join("manifest.redb")).unwrap()
     };
     let away = mirror.folder().join("away");
