@@ -60,7 +60,8 @@ impl Draft {
                 let container = (key.source.clone(), parent.clone());
                 containers.entry(container).or_default().push(retained(&key, row));
             }
-            let row = PlaceRow { parent, ..row.clone() };
+            let elsewhere = nameless(&row.elsewhere, &row.names);
+            let row = PlaceRow { parent, elsewhere, ..row.clone() };
             draft.target.places.insert(key, row);
         }
         for (container, claimants) in &containers {
@@ -164,11 +165,13 @@ impl Draft {
                 state: PlaceState::Live,
                 absent_walks: 0,
                 stem: names.stem,
+                elsewhere: old
+                    .map(|row| nameless(&row.elsewhere, &names.names))
+                    .unwrap_or_default(),
                 names: names.names,
                 products: old.map(|row| row.products.clone()).unwrap_or_default(),
                 page: old.and_then(|row| row.page.clone()),
                 outcomes: old.map(|row| row.outcomes.clone()).unwrap_or_default(),
-                elsewhere: old.map(|row| row.elsewhere.clone()).unwrap_or_default(),
             };
             self.target.places.insert(key, row);
         }
@@ -222,6 +225,16 @@ fn steady(old: Option<Edited>, new: Option<Edited>) -> Option<Edited> {
         (old, None) => old,
         (_, new) => new,
     }
+}
+
+/// What stays where a crash or a rename that failed left it: only what gets no name. The
+/// rest goes to its name, out of the parking too.
+fn nameless(
+    elsewhere: &BTreeMap<Slot, Loc>,
+    names: &BTreeMap<Slot, String>,
+) -> BTreeMap<Slot, Loc> {
+    let left = elsewhere.iter().filter(|(slot, _)| !names.contains_key(slot));
+    left.map(|(slot, at)| (*slot, at.clone())).collect()
 }
 
 fn retained(key: &PlaceKey, row: &PlaceRow) -> Claimant {
