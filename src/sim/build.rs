@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::content;
 use super::ids::{self, Id};
 use super::permit::Spot;
 use super::state::{Content, Extra, ObjId, Parent, PlaceId, SpaceId, State, Tab};
@@ -318,6 +319,18 @@ impl Item {
     pub fn edit_time(&self) -> i64 {
         let state = self.tenant.lock();
         state.obj(self.obj(&state)).edited
+    }
+
+    /// What a download of it is now, of a document its export to `extension`.
+    pub fn product(&self, extension: &str) -> Bytes {
+        let state = self.tenant.lock();
+        let obj = self.obj(&state);
+        if state.obj(obj).ty != ObjType::File {
+            return content::product(&state, obj, extension, None, 0);
+        }
+        let blob = content::uploaded(&state, obj);
+        let all = 0..blob.len();
+        blob.pieces(all).flatten().collect()
     }
 
     /// What stands directly below and is not deleted, oldest first.

@@ -9,6 +9,8 @@ mod accounts;
 mod changes;
 mod cheap;
 mod comments;
+#[cfg(unix)]
+mod crash;
 mod doctor;
 mod early;
 mod exports;
@@ -20,9 +22,10 @@ mod identity;
 mod login;
 mod login_state;
 mod markdown;
+#[cfg(unix)]
+mod model;
 mod process;
 mod quotas;
-mod random;
 mod scale;
 mod sdk;
 mod sources;

@@ -2,7 +2,11 @@
 
 pub mod browser;
 pub mod dice;
+#[cfg(unix)]
+pub mod image;
 pub mod live;
+#[cfg(unix)]
+pub mod power;
 pub mod program;
 pub mod secrets;
 pub mod snapshot;
@@ -166,6 +170,11 @@ impl Mirror {
     /// Relative paths of all files and links in the copy.
     pub fn files(&self) -> Vec<String> {
         self.snapshot().files()
+    }
+
+    /// Relative paths of all folders in the copy.
+    pub fn folders(&self) -> Vec<String> {
+        self.snapshot().folders()
     }
 
     pub async fn sync(&self) -> Run {

@@ -53,9 +53,22 @@ impl Snapshot {
         self.changed(after).into_iter().filter(|path| !same(path)).collect()
     }
 
+    /// True where some file has these bytes.
+    pub fn has_hash(&self, hash: &str) -> bool {
+        self.0.values().any(|entry| match &entry.kind {
+            Kind::File { hash: it, .. } => it.to_hex().as_str() == hash,
+            _ => false,
+        })
+    }
+
     pub fn files(&self) -> Vec<String> {
         let files = self.0.iter().filter(|(_, e)| e.kind != Kind::Folder);
         files.map(|(path, _)| path.clone()).collect()
+    }
+
+    pub fn folders(&self) -> Vec<String> {
+        let folders = self.0.iter().filter(|(_, e)| e.kind == Kind::Folder);
+        folders.map(|(path, _)| path.clone()).collect()
     }
 
     /// Paths that are there only before or after, or not the same.
