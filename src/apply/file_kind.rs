@@ -7,6 +7,22 @@
 /// How many first bytes are enough to tell: an SVG may begin with a comment.
 pub(super) const HEAD: usize = 1024;
 
+/// How many last bytes are enough to tell that there are no more.
+pub(super) const TAIL: usize = 64;
+
+/// False where a picture has no end: PNG and GIF end with a block of their own, JPEG with a
+/// marker, SVG with its root's tag. Empty is nothing at all; of other kinds no end is known.
+pub(super) fn is_whole(head: &[u8], tail: &[u8]) -> bool {
+    let closes = |tag: &[u8]| tail.windows(tag.len()).any(|window| window == tag);
+    match content(head) {
+        Some(Content::Plain("png")) => tail.ends_with(b"IEND\xae\x42\x60\x82"),
+        Some(Content::Plain("gif")) => tail.ends_with(b";"),
+        Some(Content::Plain("jpg")) => tail.ends_with(b"\xff\xd9"),
+        Some(Content::Plain("svg")) => closes(b"</svg>"),
+        _ => !head.is_empty(),
+    }
+}
+
 /// What the first bytes show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Content {
@@ -160,6 +176,24 @@ mod tests {
 
     const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
     const ZIP: &[u8] = b"PK\x03\x04\x14\0";
+
+    #[test]
+    fn a_picture_without_its_end_is_no_whole_one() {
+        let cases: [(&[u8], &[u8], bool); 9] = [
+            (PNG, b"\0\0\0\0IEND\xae\x42\x60\x82", true),
+            (PNG, b"\0\0\0\0IEND\xae\x42\x60", false),
+            (PNG, b"IEND\xae\x42\x60\x82+", false),
+            (b"GIF89a", b"\0;", true),
+            (b"GIF89a", b"\0", false),
+            (b"\xff\xd8\xff\xe0", b"\xff\xd9", true),
+            (b"\xff\xd8\xff\xe0", b"\xff", false),
+            (b"<svg>", b"</g></svg>\n", true),
+            (b"", b"", false),
+        ];
+        for (head, tail, want) in cases {
+            assert_eq!(is_whole(head, tail), want, "{head:?} … {tail:?}");
+        }
+    }
 
     #[test]
     fn content_comes_before_the_name_and_the_name_before_the_type() {

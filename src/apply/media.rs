@@ -10,7 +10,7 @@ use crate::export::docx::markdown::Found;
 use crate::feishu::{ApiError, Body, Class, Client, MediaLink};
 
 use super::fetch::{Fetcher, Setback};
-use super::file_kind::{self, HEAD};
+use super::file_kind::{self, HEAD, TAIL};
 use super::sink::{Sink, blocking};
 use super::trouble::Trouble;
 
@@ -172,6 +172,8 @@ impl Way<'_> {
 struct Current {
     sink: Sink,
     head: Vec<u8>,
+    /// The last bytes so far.
+    tail: Vec<u8>,
     total: Option<u64>,
     etag: Option<String>,
     media_type: Option<String>,
@@ -184,6 +186,7 @@ impl Current {
         Ok(Self {
             sink: Sink::new(staged),
             head: Vec::new(),
+            tail: Vec::new(),
             total: body.total,
             etag: body.etag.clone(),
             media_type: body.content_type.clone(),
@@ -198,6 +201,8 @@ impl Current {
     async fn write(&mut self, chunk: &bytes::Bytes) -> Result<(), Setback> {
         let missing = HEAD.saturating_sub(self.head.len()).min(chunk.len());
         self.head.extend_from_slice(&chunk[..missing]);
+        self.tail.extend_from_slice(&chunk[chunk.len().saturating_sub(TAIL)..]);
+        self.tail.drain(..self.tail.len().saturating_sub(TAIL));
         Ok(self.sink.write(chunk).await?)
     }
 
@@ -276,6 +281,16 @@ async fn download(
                 return Err(Trouble::failed("the service sent an empty range").into());
             }
             Some(total) if size < total => partial = Some(current),
+            // Nothing says how long the picture of a whiteboard is, but its own end.
+            None if matches!(way, Way::Board)
+                && !file_kind::is_whole(&current.head, &current.tail) =>
+            {
+                cuts += 1;
+                if cuts > fetcher.settings.retries {
+                    return Err(Trouble::failed("the picture came without its end").into());
+                }
+                fetcher.pause(cuts).await?;
+            }
             _ => return current.finish(media).await.map(Ok),
         }
     }

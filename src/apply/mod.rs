@@ -219,13 +219,13 @@ async fn carry_out(
     }
     let stopped = fetcher.stopped();
 
-    // What needs no service is done even where a budget ended the fetches; what would
-    // be concluded from a whole run (prunes, a full walk) is not.
+    // What needs no service is done whatever ended the fetches: places have moved, and
+    // links that still point to where they were would dangle until the next run. What
+    // would be concluded from a whole run (prunes, a full walk) is not done.
     let whole = stopped.is_none();
-    let goes_on = match &stopped {
-        None | Some(Stop::Budget(_)) => true,
-        Some(_) => false,
-    };
+    let goes_on = !matches!(stopped, Some(Stop::Interrupted));
+    let in_order = matches!(stopped, None | Some(Stop::Budget(_)));
+    let (dangling, prunes): (Vec<_>, Vec<_>) = prunes.into_iter().partition(prune::is_of_links);
     let closed = gate.clone();
     let nothing_left_to_prune = prunes.is_empty() && !gate.stop.is_cancelled();
     let (journal, result) = on_disk(journal, move |journal| {
@@ -236,6 +236,7 @@ async fn carry_out(
         journal.touch_all(touches, &cancelled)?;
         journal.make_urls(urls, &cancelled)?;
         journal.make_links(links, &cancelled)?;
+        journal.prune_all(dangling, &cancelled)?;
         // What was not made by now does not come.
         journal.pending.retain(|(_, format)| !matches!(format, Format::Url | Format::Link));
         if whole && !closed.is_closed() {
@@ -248,7 +249,7 @@ async fn carry_out(
         }
         // A walk is a walk, whatever a budget left to be fetched: that is asked for again
         // without one. What was to be removed would have to be found out again.
-        if (whole && !closed.is_closed()) || nothing_left_to_prune {
+        if (whole && !closed.is_closed()) || (in_order && nothing_left_to_prune) {
             let rows = sources.into_iter().map(|(name, source)| RowChange::Source { name, source });
             journal.record(&rows.collect::<Vec<_>>())?;
             journal.report.walks_recorded = true;

@@ -18,6 +18,15 @@ use super::journal::{Failing, Journal, Op, Step, done};
 use super::publish::no_row;
 use super::trouble::{Halt, Trouble};
 
+/// True for links that lead nowhere any more: their place stays, and they hold nothing of
+/// their own, so that they need no whole run to go.
+pub(super) fn is_of_links(prune: &Prune) -> bool {
+    let is_link = |product: &ProductKey| matches!(product.slot, Slot::LinkTo(_) | Slot::LinkToDir);
+    prune.row.is_some()
+        && prune.folder.is_none()
+        && prune.products.iter().all(|(product, _)| is_link(product))
+}
+
 impl Journal {
     /// Carries out all prunes, children before their folders.
     pub(super) fn prune_all(

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::call::Call;
-use super::error::ApiError;
+use super::error::{ApiError, Class};
 use super::paging::Paged;
 use super::quota::Endpoint;
 use super::{Client, wire};
@@ -206,7 +206,13 @@ impl Client {
             is_primary: raw.is_primary.unwrap_or(false),
             is_hidden: raw.is_hidden.unwrap_or(false),
         };
-        Ok(self.inner.list(&call, convert, |field| &field.id).await?.items)
+        let fields = self.inner.list(&call, convert, |field| &field.id).await?.items;
+        if fields.is_empty() {
+            // Even an empty table has its primary field.
+            let what = format!("{base} table {table} came without any field");
+            return Err(ApiError::local(Class::Transient, FIELDS.name(), what));
+        }
+        Ok(fields)
     }
 
     /// The views of a table.
@@ -220,7 +226,12 @@ impl Client {
             ty: raw.ty.unwrap_or_default(),
             public_level: raw.public_level,
         };
-        Ok(self.inner.list(&call, convert, |view| &view.id).await?.items)
+        let views = self.inner.list(&call, convert, |view| &view.id).await?.items;
+        if views.is_empty() {
+            // A table has one as long as nobody deletes it: once more, to be sure.
+            return Ok(self.inner.list(&call, convert, |view| &view.id).await?.items);
+        }
+        Ok(views)
     }
 
     /// All records of a table, page by page. Sends nothing before [`Records::next`].
@@ -230,7 +241,7 @@ impl Client {
     /// none, without an error: see [`Base::is_advanced`].
     pub fn search_records(&self, base: &str, table: &str) -> Records {
         let (client, path) = (self.clone(), [base.to_owned(), table.to_owned()]);
-        Records { client, path, paged: Paged::default(), size: MOST_RECORDS }
+        Records { client, path, paged: Paged::default(), size: MOST_RECORDS, doubted: false }
     }
 }
 
@@ -241,6 +252,8 @@ pub struct Records {
     paged: Paged,
     /// Records of a page; halved where the service finds a reply too large.
     size: u32,
+    /// True once a first page without anything was asked for again.
+    doubted: bool,
 }
 
 /// A page of records.
@@ -279,6 +292,18 @@ impl Records {
                 }
                 Err(error) => return Err(error),
             };
+            if page.items.is_empty() && self.paged.ended_at_once() {
+                if !self.doubted {
+                    // An empty reply would empty the whole table: once more, to be sure.
+                    self.doubted = true;
+                    self.paged = Paged::default();
+                    continue;
+                }
+                if page.total.is_none() {
+                    let what = "the reply has neither records nor their number";
+                    return Err(ApiError::local(Class::Transient, SEARCH.name(), what));
+                }
+            }
             self.paged.note(&call, !page.items.is_empty())?;
             let total = page.total.and_then(|total| u64::try_from(total).ok());
             return Ok(Some(RecordPage { records: page.items, total }));

@@ -1,5 +1,7 @@
 //! What a document holds: its blocks, all of one revision.
 
+use std::collections::{BTreeSet, HashSet};
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -37,8 +39,13 @@ impl Client {
     /// the first page and after the last one, and where it moved all is read again. One
     /// page alone is of one revision, and costs no second look.
     ///
+    /// A list that lacks blocks which others of it name as their children is read again:
+    /// a page that came back empty would be the end of the document. Where two readings
+    /// lack the same, the service has no more to show.
+    ///
     /// # Errors
-    /// [`Class::Transient`] where the document was edited during each of three readings.
+    /// [`Class::Transient`] where the document was edited during each of three readings, or
+    /// each lacked something else.
     pub async fn list_blocks(&self, document: &str) -> Result<Blocks, ApiError> {
         let revision = self.document_revision(document).await?;
         self.list_blocks_of(document, revision).await
@@ -47,6 +54,7 @@ impl Client {
     /// The same, where the newest revision is known already: one call less.
     pub async fn list_blocks_of(&self, document: &str, revision: i64) -> Result<Blocks, ApiError> {
         let mut before = revision;
+        let mut lacked = None;
         for _ in 0..TRIES {
             let (items, pages) = match self.read_blocks(document).await {
                 Ok(read) => read,
@@ -54,14 +62,22 @@ impl Client {
                 Err(error) if error.code == Some(STALE_PAGE) => (Vec::new(), 0),
                 Err(error) => return Err(error),
             };
-            if pages == 1 {
-                return Ok(Blocks { items, revision: before });
-            }
-            let after = self.document_revision(document).await?;
+            let after = match pages {
+                1 => before,
+                _ => self.document_revision(document).await?,
+            };
             if pages > 0 && after == before {
-                return Ok(Blocks { items, revision: before });
+                let lacking = lacking(&items);
+                if lacking.is_empty() || lacked.as_ref() == Some(&lacking) {
+                    return Ok(Blocks { items, revision: before });
+                }
+                lacked = Some(lacking);
             }
             before = after;
+        }
+        if lacked.is_some() {
+            let what = format!("{document} came without some of its blocks");
+            return Err(ApiError::local(Class::Transient, BLOCKS.name(), what));
         }
         let what = format!("{document} was edited during each of {TRIES} readings");
         Err(ApiError::local(Class::Transient, BLOCKS.name(), what)
@@ -104,4 +120,12 @@ impl Client {
             ApiError::local(Class::Unexpected, DOCUMENT.name(), what)
         })
     }
+}
+
+/// Blocks that others name as their children, and that are not in the list.
+fn lacking(items: &[Value]) -> BTreeSet<String> {
+    let known: HashSet<&str> = items.iter().filter_map(|item| item["block_id"].as_str()).collect();
+    let children = items.iter().filter_map(|item| item["children"].as_array()).flatten();
+    let children = children.filter_map(Value::as_str);
+    children.filter(|id| !known.contains(id)).map(str::to_owned).collect()
 }

@@ -3,7 +3,8 @@
 //! The service may answer a download with HTTP 200 and an error, so a body is looked
 //! at before any of it is handed out: an error is `application/json` without
 //! `Content-Disposition` that holds a `code` other than 0, or `text/html` without
-//! `Content-Disposition`. Uploaded JSON and HTML files come with one and are content.
+//! `Content-Disposition`; JSON without one that is broken, or an envelope that holds no
+//! content, is a reply gone wrong. Uploaded JSON and HTML files come with one and are content.
 //! Until the first byte is there a failure is tried again here; a cut after that is
 //! the caller's, who knows how to go on with a range.
 
@@ -143,8 +144,12 @@ impl Reader for Content {
                 });
             }
             _ => {
-                // The body may be cut or no JSON at all; then the status has to do.
-                let text = inner.collect(name, body, MAX_ERROR_BYTES).await.unwrap_or_default();
+                // The body may be cut or no JSON at all; then the status has to do. But for
+                // HTTP 400, which stands for anything, a rate limit too: there the code counts.
+                let text = match inner.collect(name, body, MAX_ERROR_BYTES).await {
+                    Err(fault) if head.status == StatusCode::BAD_REQUEST => return Err(fault),
+                    text => text.unwrap_or_default(),
+                };
                 return Err(inner.refusal(asked, &head, Envelope::parse(&text).as_ref()));
             }
         };
@@ -171,11 +176,19 @@ impl Reader for Content {
         }
         if suspect && whole {
             let text = first.concat();
-            let code = serde_json::from_slice::<Value>(&text)
-                .ok()
-                .and_then(|value| value.get("code")?.as_i64());
-            if code.is_some_and(|code| code != 0) {
-                return Err(inner.refusal(asked, &head, Envelope::parse(&text).as_ref()));
+            // Content has a name; without one, what calls itself JSON and is none is what a
+            // gateway left of a reply.
+            let Ok(value) = serde_json::from_slice::<Value>(&text) else {
+                return Err(garbage("broken JSON instead of content"));
+            };
+            match value.get("code").and_then(Value::as_i64) {
+                Some(0) if value.get("msg").is_some_and(Value::is_string) => {
+                    return Err(garbage("an envelope instead of content"));
+                }
+                None | Some(0) => {}
+                Some(_) => {
+                    return Err(inner.refusal(asked, &head, Envelope::parse(&text).as_ref()));
+                }
             }
         }
         if held == 0 && length.is_some_and(|length| length > 0) {

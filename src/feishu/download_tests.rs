@@ -47,6 +47,21 @@ async fn content_arrives_and_error_bodies_never_do() {
             "JSON without a name and without an error",
         ),
         (
+            bytes_reply(r#"{"code":0,"data":{"fi"#).header("content-type", json),
+            Err(Class::Transient),
+            "half a reply that is no file",
+        ),
+        (
+            bytes_reply(r#"{"code":0,"msg":"success","data":{}}"#).header("content-type", json),
+            Err(Class::Transient),
+            "an envelope without content",
+        ),
+        (
+            bytes_reply(r#"{"code":0,"data":{"fi"#).attachment(21).header("content-type", json),
+            Ok(r#"{"code":0,"data":{"fi"#),
+            "an uploaded JSON file that is broken",
+        ),
+        (
             bytes_reply(r#"{"code":"red"}"#).header("content-type", json),
             Ok(r#"{"code":"red"}"#),
             "a code that is no number",

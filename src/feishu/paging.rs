@@ -143,6 +143,12 @@ impl Paged {
                 items = page.items;
             }
             match (page.has_more, page.next) {
+                // The page before promised more, and a tail that is not there looks like one
+                // that was deleted: once more, to be sure.
+                (false, _) if items.is_empty() && self.pages > 0 && repeats == 0 => {
+                    repeats += 1;
+                    continue;
+                }
                 (false, _) => self.ended = true,
                 (true, Some(next)) => {
                     if !self.seen.insert(next.clone()) {
@@ -165,6 +171,11 @@ impl Paged {
             self.pages += 1;
             return Ok(Some(PageOf { items, total: page.total, seen_secs }));
         }
+    }
+
+    /// True where it ended with its first page.
+    pub(super) fn ended_at_once(&self) -> bool {
+        self.ended && self.pages == 1
     }
 
     /// Pages that came.

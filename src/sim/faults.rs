@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::ids::Dice;
@@ -42,8 +43,22 @@ pub enum Effect {
     CutAfter(u64),
     /// The body ends after so many bytes, as if it were whole (no `Content-Length`).
     Truncate(u64),
+    /// The same with so many bytes missing at the end.
+    Short(u64),
+    /// The same with the first half of the body.
+    Half,
     /// So many bytes too many at the end (no `Content-Length`).
     TooLong(u64),
+    /// The first byte is another one.
+    Flip,
+    /// `Content-Length` is so much larger than the body.
+    Promise(i64),
+    /// The body is called gzip, and is none.
+    Encoded,
+    /// Another reply altogether.
+    Replaced(Box<Replaced>),
+    /// This identity may not do this any more, in the endpoint's own words.
+    Forbidden,
     /// The body comes in pieces of so many bytes with a pause before each.
     Slow {
         /// Bytes at a time.
@@ -71,6 +86,19 @@ pub enum Effect {
     Run(Action),
 }
 
+/// A reply that stands in for the right one, see [`Effect::replaced`].
+#[derive(Debug, Clone)]
+pub struct Replaced {
+    /// HTTP status.
+    pub http: u16,
+    /// `Content-Type`.
+    pub kind: &'static str,
+    /// True: with a `Content-Disposition`, as content has one.
+    pub named: bool,
+    /// The body.
+    pub body: Bytes,
+}
+
 /// What [`Effect::run`] does.
 pub type Action = Arc<dyn Fn() + Send + Sync>;
 
@@ -83,6 +111,11 @@ impl Effect {
     /// Too many calls, come again in a second.
     pub fn rate_limit(http: u16) -> Self {
         Self::RateLimit { http, reset_secs: Some(1) }
+    }
+
+    /// A reply of this status, type and body; `named`: as a file that has a name.
+    pub fn replaced(http: u16, kind: &'static str, named: bool, body: impl Into<Bytes>) -> Self {
+        Self::Replaced(Box::new(Replaced { http, kind, named, body: body.into() }))
     }
 
     /// Answers one call every `gap`, until `until` on tokio's timer.
@@ -125,7 +158,16 @@ impl fmt::Debug for Effect {
             Self::Unreachable => f.write_str("Unreachable"),
             Self::CutAfter(n) => write!(f, "CutAfter({n})"),
             Self::Truncate(n) => write!(f, "Truncate({n})"),
+            Self::Short(n) => write!(f, "Short({n})"),
+            Self::Half => f.write_str("Half"),
             Self::TooLong(n) => write!(f, "TooLong({n})"),
+            Self::Flip => f.write_str("Flip"),
+            Self::Promise(n) => write!(f, "Promise({n})"),
+            Self::Encoded => f.write_str("Encoded"),
+            Self::Replaced(reply) => {
+                write!(f, "Replaced({}, {}, {} bytes)", reply.http, reply.kind, reply.body.len())
+            }
+            Self::Forbidden => f.write_str("Forbidden"),
             Self::Slow { bytes, pause } => write!(f, "Slow({bytes}, {pause:?})"),
             Self::Garbage => f.write_str("Garbage"),
             Self::Html => f.write_str("Html"),

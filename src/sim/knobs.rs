@@ -31,6 +31,8 @@ pub struct Knobs {
     pub metas_offset: i64,
     /// Seconds by which the index of searches is behind.
     pub search_delay: i64,
+    /// Items on a page of a listing at most, however many are asked for.
+    pub longest_page: usize,
     /// Milliseconds every reply takes.
     pub latency_millis: u64,
     /// Page tokens of blocks are refused once the document was edited.
@@ -60,6 +62,7 @@ impl Default for Knobs {
             exports_vary: false,
             metas_offset: 0,
             search_delay: 0,
+            longest_page: usize::MAX,
             latency_millis: 0,
             edits_end_pages: false,
             values_limit: 10 << 20,
@@ -164,6 +167,12 @@ impl Tenant {
     /// without a role (1254302). Default: false: it succeeds and shows none.
     pub fn strangers_fail(&self, yes: bool) -> &Self {
         self.turn(|k| k.strangers_fail = yes)
+    }
+
+    /// How many items pages of folders, wikis, blocks and comments have at most, however
+    /// many are asked for; no page promises that they are full. Default: no limit.
+    pub fn longest_page(&self, items: usize) -> &Self {
+        self.turn(|k| k.longest_page = items.max(1))
     }
 
     /// How long every reply takes. Default: no time.

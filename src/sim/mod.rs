@@ -59,7 +59,7 @@ pub use boards::Board;
 pub use build::Item;
 pub use comments::Thread;
 pub use demo::{demo_edits, demo_tenant};
-pub use faults::{Effect, Fault};
+pub use faults::{Effect, Fault, Replaced};
 pub use fixture::FixtureError;
 pub use generate::Shape;
 pub use log::Call;

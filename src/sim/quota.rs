@@ -159,6 +159,18 @@ impl Meter {
     }
 }
 
+/// Finds a window that holds more calls than it may, of calls made `times`, the earliest
+/// first: its limit, its seconds, and the call that was one too many.
+pub fn overrun(times: &[Timestamp], limit: Limit) -> Option<(u32, i64, Timestamp)> {
+    let windows = [(limit.per_second, 1), (limit.per_minute, 60), (limit.per_day, 86_400)];
+    windows.into_iter().find_map(|(cap, secs)| {
+        let cap = cap?;
+        let pairs = times.iter().zip(times.iter().skip(cap as usize));
+        let mut late = pairs.filter(|(first, last)| elapsed(**first, **last) < secs * 1_000_000);
+        late.next().map(|(_, last)| (cap, secs, *last))
+    })
+}
+
 /// Microseconds between two moments.
 fn elapsed(from: Timestamp, to: Timestamp) -> i64 {
     to.as_microsecond() - from.as_microsecond()
@@ -193,6 +205,18 @@ mod tests {
         assert_eq!(no, Exceeded { limit: 100, reset_secs: 48, style: Style::TooMany });
         assert!(meter.admit(1, "y", Limit::minute(100), at(12_500)).is_ok(), "another app");
         assert!(meter.admit(0, "z", Limit::minute(100), at(12_500)).is_ok(), "another endpoint");
+    }
+
+    #[test]
+    fn an_overrun_is_found_whatever_was_answered() {
+        let times = |millis: &[i64]| millis.iter().map(|m| at(*m)).collect::<Vec<_>>();
+        let limit = Limit::second(3);
+        assert_eq!(overrun(&times(&[0, 0, 0, 1000, 1000, 1001]), limit), None);
+        let late = overrun(&times(&[0, 500, 500, 999]), limit);
+        assert_eq!(late, Some((3, 1, at(999))));
+        let even: Vec<i64> = (0..1001).map(|n| n * 59).collect();
+        let late = overrun(&times(&even), Limit::tier4());
+        assert_eq!(late, Some((1000, 60, at(59_000))));
     }
 
     #[test]

@@ -272,6 +272,12 @@ impl Tenant {
         self.lock().log.rate_limited()
     }
 
+    /// The windows of the published limits that held more calls than they may, whatever
+    /// was answered: where a fault answers, nobody counts. As of one app.
+    pub fn overruns(&self) -> Vec<String> {
+        http::overruns(&self.lock().log.calls)
+    }
+
     /// Begins the count again.
     pub fn forget_calls(&self) -> &Self {
         self.lock().log.forget();

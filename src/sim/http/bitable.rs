@@ -41,7 +41,7 @@ pub fn tables(state: &mut State, request: &Req<'_>) -> Reply {
         Ok(id) => id,
         Err(reply) => return reply,
     };
-    let Some(size) = page::size(request, 20, 100) else {
+    let Some(size) = page::size(state, request, 20, 100) else {
         return Reply::error(400, 1_254_011, "page size must greater than 0");
     };
     let tabs = state.tabs(id);

@@ -80,6 +80,42 @@ pub fn response(reply: Reply, effects: &[Effect], severed: Option<Severed>) -> R
                 length = None;
                 pieces = first(pieces, *at);
             }
+            Effect::Short(less) => {
+                let most = length.map_or(0, |length| length.saturating_sub(*less));
+                length = None;
+                pieces = first(pieces, most);
+            }
+            Effect::Half => {
+                let most = length.map_or(0, |length| length / 2);
+                length = None;
+                pieces = first(pieces, most);
+            }
+            Effect::Flip => {
+                let mut flipped = false;
+                let mut flip = move |piece: Bytes| {
+                    let mut bytes = piece.to_vec();
+                    if let (false, Some(first)) = (flipped, bytes.first_mut()) {
+                        *first ^= 0xFF;
+                        flipped = true;
+                    }
+                    Bytes::from(bytes)
+                };
+                pieces = pieces.map(move |piece| piece.map(&mut flip)).boxed();
+            }
+            Effect::Promise(more) => {
+                length = length.map(|length| length.saturating_add_signed(*more))
+            }
+            Effect::Encoded => {
+                let bytes = Bytes::from_static(b"\x1f\x8b\x08 nothing of the kind");
+                length = Some(bytes.len() as u64);
+                pieces = whole(bytes);
+            }
+            Effect::Replaced(other) => {
+                kind = other.kind;
+                length = Some(other.body.len() as u64);
+                pieces = whole(other.body.clone());
+                *response.status_mut() = StatusCode::from_u16(other.http).unwrap_or(StatusCode::OK);
+            }
             Effect::TooLong(more) => {
                 length = None;
                 let more = Bytes::from(vec![b'+'; usize::try_from(*more).unwrap_or(1 << 20)]);
@@ -91,7 +127,8 @@ pub fn response(reply: Reply, effects: &[Effect], severed: Option<Severed>) -> R
     }
     let headers = response.headers_mut();
     // A page that stands in for the reply carries none of the reply's own headers.
-    let replaced = effects.iter().any(|e| matches!(e, Effect::Garbage | Effect::Html));
+    let replaced =
+        effects.iter().any(|e| matches!(e, Effect::Garbage | Effect::Html | Effect::Replaced(_)));
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     for (name, value) in reply.headers {
         let usual = matches!(name, "date" | "x-tt-logid");
@@ -99,6 +136,18 @@ pub fn response(reply: Reply, effects: &[Effect], severed: Option<Severed>) -> R
             && (usual || !replaced)
         {
             headers.insert(name, value);
+        }
+    }
+    for effect in effects {
+        match effect {
+            Effect::Encoded => {
+                headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            }
+            Effect::Replaced(other) if other.named => {
+                let name = HeaderValue::from_static("attachment; filename=\"other\"");
+                headers.insert(header::CONTENT_DISPOSITION, name);
+            }
+            _ => {}
         }
     }
     if let Some(length) = length {

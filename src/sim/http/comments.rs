@@ -30,8 +30,14 @@ fn threads(state: &State, id: ObjId) -> &[Comment] {
     state.extras.get(&id).map(|extra| extra.threads.as_slice()).unwrap_or_default()
 }
 
-fn cut(request: &Req<'_>, total: usize, default: usize, seal: &str) -> Result<page::Page, Reply> {
-    let size = page::size(request, default, 100);
+fn cut(
+    state: &State,
+    request: &Req<'_>,
+    total: usize,
+    default: usize,
+    seal: &str,
+) -> Result<page::Page, Reply> {
+    let size = page::size(state, request, default, 100);
     let page = size.and_then(|size| page::cut(total, size, request.query("page_token"), seal));
     page.ok_or_else(|| Reply::error(400, 1_069_302, "Invalid or missing parameters."))
 }
@@ -49,8 +55,13 @@ pub fn list(state: &mut State, request: &Req<'_>) -> Reply {
             && solved.is_none_or(|solved| solved == comment.solved.is_some())
     };
     let threads: Vec<&Comment> = threads(state, id).iter().filter(fits).collect();
-    let page = match cut(request, threads.len(), 50, &format!("comments {id} {whole:?} {solved:?}"))
-    {
+    let page = match cut(
+        state,
+        request,
+        threads.len(),
+        50,
+        &format!("comments {id} {whole:?} {solved:?}"),
+    ) {
         Ok(page) => page,
         Err(reply) => return reply,
     };
@@ -74,7 +85,7 @@ pub fn replies(state: &mut State, request: &Req<'_>) -> Reply {
     let Some(comment) = found else {
         return Reply::error(404, 1_069_307, "The comment does not exist.");
     };
-    let page = match cut(request, comment.replies.len(), 50, &seal(comment)) {
+    let page = match cut(state, request, comment.replies.len(), 50, &seal(comment)) {
         Ok(page) => page,
         Err(reply) => return reply,
     };

@@ -61,7 +61,7 @@ pub fn blocks(state: &mut State, request: &Req<'_>) -> Reply {
     let blocks = all_blocks(state, id);
     let strict = state.knobs.edits_end_pages;
     let revision = if strict { state.obj(id).revision } else { 0 };
-    paged(&blocks, request, &format!("blocks {id} {revision}"))
+    paged(state, &blocks, request, &format!("blocks {id} {revision}"))
 }
 
 /// `GET /docx/v1/documents/:document_id/blocks/:block_id`
@@ -108,7 +108,7 @@ pub fn children(state: &mut State, request: &Req<'_>) -> Reply {
     } else {
         blocks.into_iter().filter(|block| block["parent_id"] == wanted).collect()
     };
-    paged(&below, request, &format!("children {id} {wanted} {}", state.obj(id).revision))
+    paged(state, &below, request, &format!("children {id} {wanted} {}", state.obj(id).revision))
 }
 
 /// Old revisions are kept for editors only; this tenant's callers read the newest.
@@ -119,8 +119,8 @@ fn current(state: &State, id: ObjId, request: &Req<'_>) -> bool {
     }
 }
 
-fn paged(blocks: &[Value], request: &Req<'_>, seal: &str) -> Reply {
-    let Some(size) = page::size(request, 500, 500) else {
+fn paged(state: &State, blocks: &[Value], request: &Req<'_>, seal: &str) -> Reply {
+    let Some(size) = page::size(state, request, 500, 500) else {
         return Reply::error(400, 1_770_001, "invalid param");
     };
     let Some(page) = page::cut(blocks.len(), size, request.query("page_token"), seal) else {

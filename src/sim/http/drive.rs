@@ -63,7 +63,7 @@ pub fn list(state: &mut State, request: &Req<'_>) -> Reply {
         Some("ASC") => true,
         Some(_) => return Reply::error(400, 1_061_002, "params error."),
     };
-    let Some(size) = page::size(request, 100, 200) else {
+    let Some(size) = page::size(state, request, 100, 200) else {
         return Reply::error(400, 1_064_001, "page size is invalid");
     };
 

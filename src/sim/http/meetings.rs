@@ -97,7 +97,7 @@ pub fn search(state: &mut State, request: &Req<'_>) -> Reply {
     found.sort_by_key(|meeting| std::cmp::Reverse(meeting.start));
     // The rest is left out, without a word.
     found.truncate(MOST_RESULTS);
-    let Some(page) = minutes::cut(request, found.len()) else { return wrong() };
+    let Some(page) = minutes::cut(state, request, found.len()) else { return wrong() };
     let items = found[page.from..page.to].iter().map(|meeting| {
         json!({"id": meeting.id, "display_info": format!("<h>{}</h>", meeting.topic),
             "meta_data": {"app_link": "", "avatar": "", "description": ""}})

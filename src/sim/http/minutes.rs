@@ -183,7 +183,7 @@ pub fn search(state: &mut State, request: &Req<'_>) -> Reply {
     };
     let mut found: Vec<&Recorded> = state.minutes.all.iter().filter(fits).collect();
     found.sort_by_key(|minute| std::cmp::Reverse(minute.created_ms));
-    let Some(page) = cut(request, found.len()) else { return wrong() };
+    let Some(page) = cut(state, request, found.len()) else { return wrong() };
     if state.minutes.depth.is_some_and(|depth| page.from >= depth) {
         return Reply::error(400, 2_094_007, "the result is too deep");
     }
@@ -203,8 +203,8 @@ pub fn search(state: &mut State, request: &Req<'_>) -> Reply {
 }
 
 /// The page that is asked for, of a search by this user with this body.
-pub fn cut(request: &Req<'_>, total: usize) -> Option<page::Page> {
-    let size = page::size(request, 15, 30)?;
+pub fn cut(state: &State, request: &Req<'_>, total: usize) -> Option<page::Page> {
+    let size = page::size(state, request, 15, 30)?;
     let seal = format!("{:?} {}", request.caller().user, request.json);
     page::cut(total, size, request.query("page_token"), &seal)
 }

@@ -34,6 +34,7 @@ mod table;
 mod values;
 mod wiki;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +48,7 @@ use serde_json::{Value, json};
 use super::faults::{Effect, Incoming};
 use super::log::Call;
 use super::permit::Identity;
-use super::quota::Style;
+use super::quota::{self, Limit, Style};
 use super::state::State;
 pub use body::Severed;
 use table::{Endpoint, Needs, Route};
@@ -156,6 +157,24 @@ pub fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
+/// See [`super::Tenant::overruns`].
+pub fn overruns(calls: &[Call]) -> Vec<String> {
+    let mut times: BTreeMap<&str, (Limit, Vec<jiff::Timestamp>)> = BTreeMap::new();
+    for endpoint in table::endpoints() {
+        times.insert(endpoint.pattern, (endpoint.limit, Vec::new()));
+    }
+    for call in calls {
+        if let Some((_, times)) = times.get_mut(call.pattern.as_str()) {
+            times.push(call.at);
+        }
+    }
+    let late = times.iter().filter_map(|(pattern, (limit, times))| {
+        let (cap, secs, at) = quota::overrun(times, *limit)?;
+        Some(format!("{pattern}: more than {cap} in {secs} s, at {at}"))
+    });
+    late.collect()
+}
+
 /// A call taken apart.
 struct Parts {
     method: Method,
@@ -251,8 +270,11 @@ fn respond(
 ) -> (Option<Identity>, Reply) {
     let who = auth::identify(state, &call.headers);
     let caller = who.as_ref().ok().copied();
-    let oauth = matches!(route, Route::Found(endpoint, _) if oauth::speaks(endpoint.pattern));
-    if let Some(reply) = effects.iter().find_map(|effect| instead(effect, oauth)) {
+    let pattern = match route {
+        Route::Found(endpoint, _) => endpoint.pattern,
+        _ => "",
+    };
+    if let Some(reply) = effects.iter().find_map(|effect| instead(effect, pattern)) {
         return (caller, reply);
     }
     let (endpoint, params) = match route {
@@ -306,8 +328,10 @@ fn respond(
 
 /// The reply that a fault gives instead of the endpoint's own, in the words of OAuth
 /// where the endpoint speaks them.
-fn instead(effect: &Effect, oauth: bool) -> Option<Reply> {
+fn instead(effect: &Effect, pattern: &str) -> Option<Reply> {
+    let oauth = oauth::speaks(pattern);
     Some(match effect {
+        Effect::Forbidden => forbidden(pattern),
         Effect::Status { http, code } if oauth => Reply { status: *http, ..oauth::failure(*code) },
         Effect::Status { http, code } => Reply::error(*http, *code, "simulated failure"),
         Effect::ErrorWith200(code) => Reply::error(200, *code, "simulated failure"),
@@ -315,6 +339,23 @@ fn instead(effect: &Effect, oauth: bool) -> Option<Reply> {
         Effect::Reset | Effect::Unreachable => Reply::error(500, 0, ""),
         _ => return None,
     })
+}
+
+/// How the endpoint says that the caller may not (docs: the pages of each).
+fn forbidden(pattern: &str) -> Reply {
+    let families = [
+        ("/wiki/", 400, 131_006),
+        ("/docx/", 403, 1_770_032),
+        ("/bitable/", 403, 1_254_302),
+        ("/sheets/v2/", 400, 90_213),
+        ("/sheets/", 400, 1_310_213),
+        ("/drive/v1/export_tasks", 403, 1_069_902),
+        ("/drive/v1/metas", 403, 970_003),
+        ("comments", 403, 1_069_303),
+    ];
+    let known = families.iter().find(|(part, ..)| pattern.contains(part));
+    let (status, code) = known.map_or((403, 1_061_004), |(_, status, code)| (*status, *code));
+    Reply::error(status, code, "no permission")
 }
 
 fn rate_limited(status: u16, reset_secs: Option<u64>) -> Reply {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::faults::Effect;
 use super::super::ids::scramble;
+use super::super::state::State;
 use super::{Body, Reply, Req};
 
 /// One page of a listing.
@@ -57,12 +58,14 @@ const LOOP_A: &str = "loopA";
 const LOOP_B: &str = "loopB";
 const AGAIN: &str = "again";
 
-/// `page_size` as asked; `None` where it is no number from 1 to `max`.
-pub fn size(request: &Req<'_>, default: usize, max: usize) -> Option<usize> {
-    match request.query("page_size") {
-        None => Some(default),
-        Some(text) => text.parse().ok().filter(|size| (1..=max).contains(size)),
-    }
+/// `page_size` as asked, less where pages are kept short; `None` where it is no number
+/// from 1 to `max`.
+pub fn size(state: &State, request: &Req<'_>, default: usize, max: usize) -> Option<usize> {
+    let size = match request.query("page_size") {
+        None => default,
+        Some(text) => text.parse().ok().filter(|size| (1..=max).contains(size))?,
+    };
+    Some(size.min(state.knobs.longest_page))
 }
 
 /// Applies the faults of listings to a reply that is one.

@@ -17,12 +17,13 @@ fn find(state: &State, request: &Req<'_>) -> Result<(ObjId, Table), Reply> {
 
 /// The page that a call asks for, and what it says of the pages after it.
 fn cut(
+    state: &State,
     request: &Req<'_>,
     total: usize,
     max: usize,
     seal: &str,
 ) -> Result<(page::Page, Value), Reply> {
-    let size = match request.query("page_size").unwrap_or("20").parse() {
+    let size: usize = match request.query("page_size").unwrap_or("20").parse() {
         Ok(size) if size >= 1 => size,
         _ => return Err(Reply::error(400, 1_254_011, "page size must greater than 0")),
     };
@@ -30,7 +31,7 @@ fn cut(
         return Err(Reply::error(400, 99_992_402, "field validation failed"));
     }
     let token = request.query("page_token");
-    let page = page::cut(total, size, token, seal);
+    let page = page::cut(total, size.min(state.knobs.longest_page), token, seal);
     let page = page.ok_or_else(|| Reply::error(400, 1_254_002, "Fail"))?;
     let mut data = json!({"total": total, "has_more": page.next.is_some()});
     if let Some(next) = &page.next {
@@ -42,7 +43,7 @@ fn cut(
 /// `GET /bitable/v1/apps/:app_token/tables/:table_id/fields`
 pub fn fields(state: &mut State, request: &Req<'_>) -> Reply {
     let found = find(state, request).and_then(|(id, table)| {
-        let cut = cut(request, table.fields.len(), 100, &format!("fields {id}"))?;
+        let cut = cut(state, request, table.fields.len(), 100, &format!("fields {id}"))?;
         Ok((table, cut))
     });
     let (table, (page, mut data)) = match found {
@@ -72,7 +73,7 @@ pub fn fields(state: &mut State, request: &Req<'_>) -> Reply {
 /// `GET /bitable/v1/apps/:app_token/tables/:table_id/views`
 pub fn views(state: &mut State, request: &Req<'_>) -> Reply {
     let found = find(state, request).and_then(|(id, table)| {
-        let cut = cut(request, table.views.len(), 100, &format!("views {id}"))?;
+        let cut = cut(state, request, table.views.len(), 100, &format!("views {id}"))?;
         Ok((table, cut))
     });
     let (table, (page, mut data)) = match found {
@@ -106,7 +107,7 @@ pub fn search(state: &mut State, request: &Req<'_>) -> Reply {
     }
     let total = if stranger { 0 } else { table.len() };
     let seal = format!("records {id} {} {}", request.params[1], Value::from(body.clone()));
-    let (page, mut data) = match cut(request, total, 500, &seal) {
+    let (page, mut data) = match cut(state, request, total, 500, &seal) {
         Ok(cut) => cut,
         Err(reply) => return reply,
     };

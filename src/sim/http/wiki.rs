@@ -24,7 +24,7 @@ fn forbidden() -> Reply {
 
 /// `GET /wiki/v2/spaces`
 pub fn spaces(state: &mut State, request: &Req<'_>) -> Reply {
-    let Some(size) = page::size(request, 20, 50) else { return bad_params() };
+    let Some(size) = page::size(state, request, 20, 50) else { return bad_params() };
     let Some(page) = page::cut(state.spaces.len(), size, request.query("page_token"), "spaces")
     else {
         return bad_params();
@@ -103,7 +103,7 @@ pub fn get_node(state: &mut State, request: &Req<'_>) -> Reply {
 /// `GET /wiki/v2/spaces/:space_id/nodes`
 pub fn nodes(state: &mut State, request: &Req<'_>) -> Reply {
     let who = request.caller();
-    let Some(size) = page::size(request, 50, 50) else { return bad_params() };
+    let Some(size) = page::size(state, request, 50, 50) else { return bad_params() };
     let space = match find_space(state, who, request.params[0]) {
         Ok(space) => space,
         Err(reply) => return reply,
