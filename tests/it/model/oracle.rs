@@ -54,7 +54,9 @@ impl Oracle {
         for place in places(world) {
             let token = place.item.place_token();
             let title = place.item.title();
-            for name in [clean(&title), clean(stem(&place.item, &title))] {
+            let stem = clean(stem(&place.item, &title));
+            let ending = product(&place.item).map_or(String::new(), |(ending, _)| ending);
+            for name in [clean(&title), format!("{stem}{ending}"), stem] {
                 self.claims
                     .entry((place.parent.clone(), fold(&name)))
                     .or_default()
@@ -91,6 +93,9 @@ impl Oracle {
                 return Err(format!("{about}: {} rows", rows.len()));
             };
             let path = row["path"].as_str().unwrap_or_default().trim_end_matches('/').to_owned();
+            if is_shortcut && secret {
+                continue;
+            }
             self.check_name(place, &path, &folders).map_err(|what| format!("{about}: {what}"))?;
             if place.is_folder || place.item.type_word() == "docx" {
                 folders.insert(token.clone(), folder_of(&path, place.is_folder));

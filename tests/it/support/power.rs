@@ -98,7 +98,7 @@ impl Power {
     pub fn image(&self, loss: Loss) -> Image {
         let lasting = self.lasting.lock().unwrap();
         let seen = Tree::of(&self.root);
-        let mut choice = Choice { lasting: &lasting, seen: &seen, loss };
+        let mut choice = Choice { lasting: &lasting, seen: &seen, loss, any_length: true };
         choice.image()
     }
 }
@@ -215,6 +215,8 @@ struct Choice<'a> {
     lasting: &'a Tree,
     seen: &'a Tree,
     loss: Loss,
+    /// The file at hand may end between its old and its new end.
+    any_length: bool,
 }
 
 impl Choice<'_> {
@@ -246,6 +248,9 @@ impl Choice<'_> {
                     image.insert(path.clone(), Node::Folder);
                     todo.push((inode, path));
                 } else {
+                    // redb sets the length of its file, which is one change; others are
+                    // appended to, and may end anywhere.
+                    self.any_length = path.extension().is_none_or(|ending| ending != "redb");
                     let node = self.leaf(inode);
                     image.insert(path, node);
                 }
@@ -328,14 +333,14 @@ impl Choice<'_> {
         }
     }
 
-    /// A file's blocks, old or new each; a file that grew may end anywhere.
+    /// A file's blocks, old or new each.
     fn mix(&mut self, old: &[u8], new: &[u8]) -> Vec<u8> {
         let dice = match &mut self.loss {
             Loss::Nothing => return new.to_vec(),
             Loss::All => return old.to_vec(),
             Loss::Some(dice) => dice,
         };
-        let length = match dice.below(3) {
+        let length = match dice.below(if self.any_length { 3 } else { 2 }) {
             0 => old.len(),
             1 => new.len(),
             _ => {
