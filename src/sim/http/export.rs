@@ -26,6 +26,8 @@ const MAX_TOKEN: usize = 27;
 pub struct Jobs {
     by_ticket: HashMap<String, Job>,
     by_product: HashMap<String, String>,
+    /// When what died was last forgotten, milliseconds since 1970.
+    swept: i64,
 }
 
 #[derive(Debug)]
@@ -149,9 +151,11 @@ fn refusal(state: &mut State, id: ObjId) -> Option<i64> {
 
 /// Forgets what died long ago. A ticket is remembered for a day, to be told "gone".
 fn forget_dead(jobs: &mut Jobs, now: i64) {
-    if jobs.by_ticket.len() < 512 {
+    // Once a minute: a look at all of them for each new one is too much for large tenants.
+    if now < jobs.swept + 60_000 {
         return;
     }
+    jobs.swept = now;
     for job in jobs.by_ticket.values_mut() {
         if now >= job.ready + LIFE_MILLIS {
             job.bytes = Bytes::new();
