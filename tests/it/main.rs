@@ -12,6 +12,7 @@ mod comments;
 mod doctor;
 mod early;
 mod exports;
+mod faults;
 mod formats;
 mod gone;
 #[cfg(unix)]
