@@ -11,7 +11,7 @@ pub(super) const HEAD: usize = 1024;
 pub(super) const TAIL: usize = 64;
 
 /// False where a picture has no end: PNG and GIF end with a block of their own, JPEG with a
-/// marker, SVG with its root's tag. Empty is nothing at all; of other kinds no end is known.
+/// marker, SVG with its root's tag. Of other kinds no end is known, but none is that small.
 pub(super) fn is_whole(head: &[u8], tail: &[u8]) -> bool {
     let closes = |tag: &[u8]| tail.windows(tag.len()).any(|window| window == tag);
     match content(head) {
@@ -19,7 +19,7 @@ pub(super) fn is_whole(head: &[u8], tail: &[u8]) -> bool {
         Some(Content::Plain("gif")) => tail.ends_with(b";"),
         Some(Content::Plain("jpg")) => tail.ends_with(b"\xff\xd9"),
         Some(Content::Plain("svg")) => closes(b"</svg>"),
-        _ => !head.is_empty(),
+        _ => head.len() >= TAIL,
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
             (b"\xff\xd8\xff\xe0", b"\xff\xd9", true),
             (b"\xff\xd8\xff\xe0", b"\xff", false),
             (b"<svg>", b"</g></svg>\n", true),
-            (b"", b"", false),
+            (b"\x89", b"\x89", false),
         ];
         for (head, tail, want) in cases {
             assert_eq!(is_whole(head, tail), want, "{head:?} … {tail:?}");

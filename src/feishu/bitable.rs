@@ -1,5 +1,7 @@
 //! Bases: tables, fields, views, and records page by page.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -241,7 +243,14 @@ impl Client {
     /// none, without an error: see [`Base::is_advanced`].
     pub fn search_records(&self, base: &str, table: &str) -> Records {
         let (client, path) = (self.clone(), [base.to_owned(), table.to_owned()]);
-        Records { client, path, paged: Paged::default(), size: MOST_RECORDS, doubted: false }
+        Records {
+            client,
+            path,
+            paged: Paged::default(),
+            size: MOST_RECORDS,
+            doubted: false,
+            before: HashSet::new(),
+        }
     }
 }
 
@@ -254,6 +263,8 @@ pub struct Records {
     size: u32,
     /// True once a first page without anything was asked for again.
     doubted: bool,
+    /// Ids of the page before: one that comes twice is taken once.
+    before: HashSet<String>,
 }
 
 /// A page of records.
@@ -292,7 +303,7 @@ impl Records {
                 }
                 Err(error) => return Err(error),
             };
-            if page.items.is_empty() && self.paged.ended_at_once() {
+            if page.items.is_empty() && page.total != Some(0) && self.paged.ended_at_once() {
                 if !self.doubted {
                     // An empty reply would empty the whole table: once more, to be sure.
                     self.doubted = true;
@@ -306,7 +317,11 @@ impl Records {
             }
             self.paged.note(&call, !page.items.is_empty())?;
             let total = page.total.and_then(|total| u64::try_from(total).ok());
-            return Ok(Some(RecordPage { records: page.items, total }));
+            let mut records = page.items;
+            let ids = records.iter().map(|record| record.id.clone()).collect();
+            let before = std::mem::replace(&mut self.before, ids);
+            records.retain(|record| !before.contains(&record.id));
+            return Ok(Some(RecordPage { records, total }));
         }
     }
 }

@@ -39,8 +39,8 @@ impl Client {
     /// the first page and after the last one, and where it moved all is read again. One
     /// page alone is of one revision, and costs no second look.
     ///
-    /// A list that lacks blocks which others of it name as their children is read again:
-    /// a page that came back empty would be the end of the document. Where two readings
+    /// A list of several pages that lacks blocks which others of it name as their children
+    /// is read again: a page that came back empty would be the end of the document. Where two readings
     /// lack the same, the service has no more to show.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Client {
             };
             if pages > 0 && after == before {
                 let lacking = lacking(&items);
-                if lacking.is_empty() || lacked.as_ref() == Some(&lacking) {
+                if pages == 1 || lacking.is_empty() || lacked.as_ref() == Some(&lacking) {
                     return Ok(Blocks { items, revision: before });
                 }
                 lacked = Some(lacking);

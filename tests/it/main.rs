@@ -14,6 +14,7 @@ mod crash;
 mod doctor;
 mod early;
 mod exports;
+mod faults;
 mod formats;
 mod gone;
 #[cfg(unix)]

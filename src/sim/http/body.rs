@@ -103,7 +103,7 @@ pub fn response(reply: Reply, effects: &[Effect], severed: Option<Severed>) -> R
                 pieces = pieces.map(move |piece| piece.map(&mut flip)).boxed();
             }
             Effect::Promise(more) => {
-                length = length.map(|length| length.saturating_add_signed(*more))
+                length = length.map(|length| length.saturating_add_signed(*more));
             }
             Effect::Encoded => {
                 let bytes = Bytes::from_static(b"\x1f\x8b\x08 nothing of the kind");
