@@ -5,6 +5,8 @@
 //! another part of what was not yet written to disk lost.
 
 mod disk;
+#[cfg(target_os = "linux")]
+mod full;
 mod kill;
 mod power;
 mod scenes;

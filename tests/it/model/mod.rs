@@ -66,6 +66,8 @@ fn storms() -> Vec<Effect> {
         Effect::Reset,
         Effect::Unreachable,
         Effect::CutAfter(20),
+        Effect::Truncate(30),
+        Effect::TooLong(3),
         Effect::Garbage,
         Effect::Html,
         Effect::RepeatPage,
