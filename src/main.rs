@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use feishu_mirror::clock::Clock;
 use feishu_mirror::commands::Host;
-use feishu_mirror::disk::Faults;
+use feishu_mirror::faults::Faults;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 

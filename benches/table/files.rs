@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use feishu_mirror::disk::{Disk, Faults};
+use feishu_mirror::disk::Disk;
+use feishu_mirror::faults::Faults;
 use feishu_mirror::model::recorded::{Loc, Recorded};
 use feishu_mirror::model::{PlaceKey, RelPath};
 use feishu_mirror::store::{RowChange, Store};

@@ -3,7 +3,8 @@
 use super::exit::Problem;
 use crate::apply;
 use crate::config::Config;
-use crate::disk::{Disk, Faults};
+use crate::disk::Disk;
+use crate::faults::Faults;
 use crate::model::recorded::Recorded;
 use crate::store::{IndexHeader, Store, StoreError, apply_changes, read_index};
 use crate::ui::Ui;

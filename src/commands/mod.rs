@@ -45,7 +45,7 @@ use crate::auth::renew::StoredLogin;
 use crate::cli::{self, Cli, Command, Global};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::disk::Faults;
+use crate::faults::Faults;
 use crate::feishu::{Client, HttpSend};
 use crate::ui::Ui;
 pub use exit::Problem;

@@ -327,8 +327,17 @@ impl Outlook {
                 name.as_str()
             )
         }));
+        // What stands there is neither known nor touched.
+        let unreadable = &observed.survey.local.unreadable;
+        warnings.extend(unreadable.iter().map(|path| {
+            format!(
+                "{path} cannot be read on this disk, so nothing in it was compared: is the disk \
+                 sound, and may this user read the folder?"
+            )
+        }));
         let forbidden = observed.forbidden() && !run.rules.allow_forbidden;
-        let partial = !plan.listing_failures.is_empty()
+        let partial = !unreadable.is_empty()
+            || !plan.listing_failures.is_empty()
             || !wanting.is_empty()
             || !empty.is_empty()
             || forbidden;

@@ -13,6 +13,8 @@ const NODE: &str = "/wiki/v2/spaces/get_node";
 const SEARCH: &str = "/search/v2/doc_wiki/search";
 const FILES: &str = "/drive/v1/files";
 const REVISION: &str = "/docx/v1/documents/:document_id";
+/// 2026-01-01T00:00:00Z.
+const MADE: i64 = 1_767_225_600;
 const NIGHT: Duration = Duration::from_secs(86_400);
 
 /// Every walk counts as long.
@@ -248,8 +250,10 @@ async fn a_night_of_a_large_wiki_takes_minutes() {
     let space = tenant.space("Team");
     let mut pages = Vec::with_capacity(nodes);
     for n in 0..nodes / 50 {
-        let parent = space.docx(&format!("Part {n}"));
-        pages.extend((1..50).map(|m| parent.docx(&format!("Page {m}"))));
+        // Long ago: so many, made one a second, would reach into the night.
+        let parent = space.docx(&format!("Part {n}")).created_at(MADE).edited_at(MADE);
+        let page = |m| parent.docx(&format!("Page {m}")).created_at(MADE).edited_at(MADE);
+        pages.extend((1..50).map(page));
         pages.push(parent);
     }
     tenant.exports_take(Some(Duration::ZERO));

@@ -113,7 +113,7 @@ async fn a_strangers_file_is_not_overwritten() {
 /// costs only what belongs there.
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_and_a_read_only_folder() {
-    use feishu_mirror::disk::{Faults, Op};
+    use feishu_mirror::faults::{Faults, Op};
     use std::io;
     let tenant = tenant();
     let root = tenant.root();
@@ -203,7 +203,7 @@ async fn an_interrupt_exits_130_and_the_next_run_goes_on() {
 /// A file that somebody saves at the very moment of publishing is not replaced.
 #[tokio::test(start_paused = true)]
 async fn a_file_saved_at_the_moment_of_publishing_stays() {
-    use feishu_mirror::disk::{Faults, Op};
+    use feishu_mirror::faults::{Faults, Op};
     let tenant = tenant();
     tenant.root().upload("Plan.txt", b"theirs".to_vec());
     let mut mirror = Mirror::of(&tenant);

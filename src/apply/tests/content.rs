@@ -322,7 +322,7 @@ async fn an_interrupt_keeps_what_was_finished_and_what_came_of_the_rest() {
 async fn a_full_disk_stops_the_run_and_says_so() {
     let world = World::new();
     let faults = Faults::when(|op, _| {
-        (op == crate::disk::Op::Publish).then(|| std::io::ErrorKind::StorageFull.into())
+        (op == crate::faults::Op::Publish).then(|| std::io::ErrorKind::StorageFull.into())
     });
     let service = Service::new(|asked| sent(asked, b"new", None, None));
     let tools = world.tools(&service, &faults);

@@ -19,7 +19,8 @@ use super::journal::Journal;
 use super::trouble::Halt;
 use super::{Settings, settle};
 use crate::clock::Clock;
-use crate::disk::{Disk, Faults};
+use crate::disk::Disk;
+use crate::faults::Faults;
 use crate::model::change::{Change, ChangeKind, Event, Failure};
 use crate::model::recorded::{PlaceRow, PlaceState, ProductKey, ProductRow, Recorded, Slot, Stamp};
 use crate::model::{

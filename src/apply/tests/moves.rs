@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::apply::moves::relocate_all;
-use crate::disk::Op;
+use crate::faults::Op;
 use crate::model::recorded::Loc;
 
 fn relocate(journal: &mut Journal, relocations: Vec<Relocation>) -> Result<(), Halt> {

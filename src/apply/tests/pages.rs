@@ -154,7 +154,7 @@ fn a_link_to_what_the_disk_refused_leads_to_the_service() {
     world.given(&[(key("b"), linked)]);
     fs::remove_file(world.path("drive/B.docx")).unwrap();
     let faults = Faults::when(|op, path| {
-        let refused = op == crate::disk::Op::Publish && path == "drive/B.docx";
+        let refused = op == crate::faults::Op::Publish && path == "drive/B.docx";
         refused.then(|| std::io::ErrorKind::PermissionDenied.into())
     });
     let mut journal = world.journal(&faults);

@@ -2,7 +2,7 @@
 
 use super::service::*;
 use super::*;
-use crate::disk::Op;
+use crate::faults::Op;
 use crate::model::change::Rank;
 use crate::plan::{MakeFolder, MakeLink, Plan, Prune, Removal};
 

@@ -11,7 +11,7 @@ use crate::auth::quota::StateWriter;
 use crate::cli::{self, Command};
 use crate::clock::Clock;
 use crate::commands::exit::{FAILED, LOGIN};
-use crate::disk::Faults;
+use crate::faults::Faults;
 use crate::feishu::{Credentials, Settings};
 use crate::model::account::Domain;
 use crate::sim::{Effect, Fault, Tenant, USER_TOKEN};

@@ -86,7 +86,7 @@ impl Desk {
             err_is_terminal: false,
             out_is_terminal: false,
             interrupt: tokio_util::sync::CancellationToken::new(),
-            faults: crate::disk::Faults::default(),
+            faults: crate::faults::Faults::default(),
         };
         let words = ["feishu-mirror", "profile"].into_iter().chain(line.split_whitespace());
         let code = crate::run(words.map(OsString::from).collect(), host).await;

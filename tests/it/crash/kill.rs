@@ -59,7 +59,7 @@ async fn long_kills_at_any_moment_leave_no_trace() {
         before.put(program.folder());
         let mut told = Vec::new();
         for _ in 0..=dice.below(2) {
-            let moment = whole.mul_f64(dice.below(1000) as f64 / 1000.0);
+            let moment = whole * u32::try_from(dice.below(1000)).unwrap() / 1000;
             if sync(&program, Some(moment)) {
                 kills += 1;
                 told.push(moment);

@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use crate::support::dice::Dice;
 use crate::support::power::{Loss, Power};
 use crate::support::{Mirror, SOURCES, scale, tenant};
-use feishu_mirror::disk::Faults;
+use feishu_mirror::faults::Faults;
 use feishu_mirror::sim::Effect;
 use oracle::Oracle;
 use world::{Act, World};
@@ -34,7 +34,7 @@ struct Round {
 enum Trouble {
     None,
     /// Calls fail, so many in a thousand.
-    Storm(u64, usize),
+    Storm(u64, u32),
     /// The power goes at a step; with a seed, what is not fsynced is lost in part.
     Power(usize, Option<u64>),
     /// A call to the disk fails.
@@ -80,7 +80,7 @@ fn storms() -> Vec<Effect> {
 
 fn story(seed: u64) -> Vec<Round> {
     let mut dice = Dice::new(seed);
-    (0..1 + dice.below(4)).map(|_| Round::new(&mut dice)).collect()
+    (0..=dice.below(4)).map(|_| Round::new(&mut dice)).collect()
 }
 
 /// A run of which nothing is asked but that what it leaves behind is sound.
@@ -89,7 +89,7 @@ async fn trouble(mirror: &mut Mirror, world: &World, trouble: Trouble) -> Result
     match trouble {
         Trouble::None => return Ok(()),
         Trouble::Storm(seed, per_mille) => {
-            world.tenant.storm(seed, per_mille as f64 / 1000.0, &storms());
+            world.tenant.storm(seed, f64::from(per_mille) / 1000.0, &storms());
             mirror.sync().await;
             world.tenant.calm();
         }

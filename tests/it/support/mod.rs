@@ -21,7 +21,7 @@ use feishu_mirror::auth::logins::Login;
 use feishu_mirror::auth::profiles::Profiles;
 use feishu_mirror::clock::Clock;
 use feishu_mirror::commands::Host;
-use feishu_mirror::disk::Faults;
+use feishu_mirror::faults::Faults;
 use feishu_mirror::feishu::oauth::Grant;
 use feishu_mirror::feishu::{ByteStream, HttpSend, SendError, UserInfo};
 use feishu_mirror::sim::{APP_ID, APP_SECRET, Tenant, USER_TOKEN};

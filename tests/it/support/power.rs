@@ -98,7 +98,8 @@ impl Power {
     pub fn image(&self, loss: Loss) -> Image {
         let lasting = self.lasting.lock().unwrap();
         let seen = Tree::of(&self.root);
-        let mut choice = Choice { lasting: &lasting, seen: &seen, loss, any_length: true };
+        let named = lasting.reached().into_keys().collect();
+        let mut choice = Choice { lasting: &lasting, seen: &seen, loss, named, any_length: true };
         choice.image()
     }
 }
@@ -171,6 +172,10 @@ impl Tree {
             let entry = entry.unwrap();
             let Ok(meta) = entry.path().symlink_metadata() else { continue };
             names.insert(entry.file_name(), meta.ino());
+            // Changes of names, times and modes are written in their order.
+            if let Some(Node::File { mtime, mode, .. }) = self.leaves.get_mut(&meta.ino()) {
+                (*mtime, *mode) = (meta.modified().unwrap(), meta.mode() & 0o777);
+            }
             // A link is made with its text; nothing else makes that last.
             if meta.is_symlink() {
                 self.leaves.insert(meta.ino(), Node::at(&entry.path()));
@@ -215,6 +220,8 @@ struct Choice<'a> {
     lasting: &'a Tree,
     seen: &'a Tree,
     loss: Loss,
+    /// What has a name that lasts.
+    named: BTreeSet<u64>,
     /// The file at hand may end between its old and its new end.
     any_length: bool,
 }
@@ -317,8 +324,10 @@ impl Choice<'_> {
                 Some(Node::File { bytes: new, mtime, mode: new_mode }),
             ) => {
                 let bytes = if old == new { old.clone() } else { Arc::new(self.mix(old, new)) };
-                let mtime = if self.keeps() { *mtime } else { *old_time };
-                let mode = if self.keeps() { *new_mode } else { *mode };
+                // Under a new name it has what it had before that was given.
+                let keeps = !self.named.contains(&inode) || self.keeps();
+                let mtime = if keeps { *mtime } else { *old_time };
+                let mode = if keeps { *new_mode } else { *mode };
                 Node::File { bytes, mtime, mode }
             }
             (None, Some(Node::File { bytes, mtime, mode })) => {
