@@ -384,6 +384,7 @@ impl Making<'_, '_> {
                         self.content(key, object, *format, &current);
                     }
                     self.outcomes(key, formats);
+                    self.kept_url(key);
                 }
                 Aim::Url => self.url(key),
                 Aim::Links { to, formats, dir } => {
