@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Inputs;
 use super::absent::{Absent, Fate};
+use super::content;
 use super::view::{self, View};
 use crate::layout::{self, Claimant, Names};
 use crate::model::recorded::{Loc, PlaceRow, PlaceState, Recorded, Slot};
@@ -168,7 +169,13 @@ impl Draft {
                 products: old.map(|row| row.products.clone()).unwrap_or_default(),
                 page: old.and_then(|row| row.page.clone()),
                 outcomes: old.map(|row| row.outcomes.clone()).unwrap_or_default(),
-                elsewhere: old.map(|row| row.elsewhere.clone()).unwrap_or_default(),
+                // What is lost comes back under its name, not where it was lost.
+                elsewhere: old
+                    .into_iter()
+                    .flat_map(|row| &row.elsewhere)
+                    .filter(|(_, at)| content::may_stand(inputs, at))
+                    .map(|(slot, at)| (*slot, at.clone()))
+                    .collect(),
             };
             self.target.places.insert(key, row);
         }

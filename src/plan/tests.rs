@@ -787,3 +787,20 @@ fn a_link_that_stands_for_an_export_is_kept_right() {
     world.local.entries.remove(&at);
     assert_eq!(lines(&world.plan()), [skipped]);
 }
+
+/// A rebuilt manifest may know a file only by where it stood. Where it is lost, it comes
+/// back under the name it has now, and that is the end of it.
+#[test]
+fn what_is_lost_elsewhere_comes_back_under_its_name() {
+    let mut world = World::new();
+    world.add("f", None, "F", "folder");
+    world.add("a", Some("f"), "A", "docx");
+    world.run();
+    let at = |path: &str| Loc::Mirror(RelPath::new(path).unwrap());
+    world.local.entries.remove(&at("drive/F/A.docx"));
+    let row = world.recorded.places.get_mut(&key("a")).unwrap();
+    row.elsewhere.insert(Format::Docx.slot(), at("drive/old.docx"));
+    assert_eq!(world.run(), ["R drive/F/A.docx"]);
+    assert_eq!(world.files(), ["drive/F/A.docx"]);
+    assert_quiet(&mut world);
+}
