@@ -165,7 +165,7 @@ fn whole(checked: Checked) -> Result<Checked, Problem> {
 
 /// The manifest that is there, where it can be read and is this mirror's.
 fn present(config: &Config, id: &str, disk: &Disk) -> Result<Option<Recorded>, Problem> {
-    match Store::read(&config.state) {
+    match Store::read_checked(&config.state) {
         Ok(Some((found, mut recorded, intents))) if found == id => {
             apply_changes(&mut recorded, &apply::settle(disk, &intents)?);
             Ok(Some(recorded))

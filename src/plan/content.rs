@@ -53,6 +53,11 @@ pub(super) fn on_disk(inputs: &Inputs<'_>, key: &PlaceKey, product: &ProductKey)
     }
 }
 
+/// True where something is there, or may be.
+pub(super) fn may_stand(inputs: &Inputs<'_>, at: &Loc) -> bool {
+    inputs.local.entries.contains_key(at) || hidden_from_us(inputs, at)
+}
+
 fn hidden_from_us(inputs: &Inputs<'_>, at: &Loc) -> bool {
     let Some(path) = at.in_mirror() else { return false };
     inputs.local.unreadable.iter().any(|folder| path.is_within(folder))

@@ -384,6 +384,7 @@ impl Making<'_, '_> {
                         self.content(key, object, *format, &current);
                     }
                     self.outcomes(key, formats);
+                    self.kept_url(key);
                 }
                 Aim::Url => self.url(key),
                 Aim::Links { to, formats, dir } => {
@@ -675,7 +676,7 @@ impl Making<'_, '_> {
             .collect();
         if was.names.contains_key(&Slot::Dir) {
             let at = self.inputs.recorded.slot(old, Slot::Dir);
-            let there = at.is_some_and(|at| self.inputs.local.entries.contains_key(&at));
+            let there = at.is_some_and(|at| content::may_stand(self.inputs, &at));
             if there && self.rows[key].names.contains_key(&Slot::Dir) {
                 slots.insert(Slot::Dir);
             }

@@ -48,6 +48,16 @@ impl Making<'_, '_> {
         self.plan.urls.push(MakeUrl { place: key.clone(), url, edited, change });
     }
 
+    /// The `.url` file beside what the service does not export is nobody's format, and is
+    /// kept right all the same.
+    pub fn kept_url(&mut self, key: &PlaceKey) {
+        let row = &self.rows[key];
+        let stands = row.products.contains_key(&ProductKey::whole(Slot::Product(Format::Url)));
+        if stands && row.outcomes.values().any(|outcome| outcome.why == Why::Unsupported) {
+            self.url(key);
+        }
+    }
+
     pub fn link(&mut self, key: &PlaceKey, slot: Slot, to: &PlaceKey, to_slot: Slot) {
         let (Some(path), Some(target)) = (self.draft.path(key, slot), self.draft.path(to, to_slot))
         else {

@@ -234,7 +234,8 @@ impl World {
         for (place, row) in &self.recorded.places {
             let last = rekeyed.get(place).unwrap_or(place);
             for product in row.products.keys() {
-                let at = self.recorded.product(place, product).unwrap();
+                let at = self.recorded.product(place, product);
+                let at = at.unwrap_or_else(|| panic!("{place} {product:?} {row:?}"));
                 if let Some(entry) = self.local.entries.get(&at) {
                     contents.insert((last.clone(), product.clone()), entry.clone());
                 }
@@ -744,4 +745,63 @@ fn comments_are_read_when_they_were_not_read_for_long() {
         assert_eq!(world.run(), ["U drive/A.comments.json"], "shown: {shown}");
         assert_eq!(world.run(), [""; 0], "shown: {shown}");
     }
+}
+
+/// What the service does not export has a link instead, which is mended like any file.
+#[test]
+fn a_link_that_stands_for_an_export_is_kept_right() {
+    let mut world = World::new();
+    world.add("m", None, "Ideas", "mindnote");
+    world.add("a", None, "A", "docx");
+    world.run();
+    let url = "https://example.feishu.cn/m";
+    let product = ProductKey::whole(Format::Url.slot());
+    let row = world.recorded.places.get_mut(&key("m")).unwrap();
+    let mut link = row.products.values().next().unwrap().clone();
+    let failure = Failure::new("the service has no such export", "");
+    let stamp = Stamp::of(world.tree.sources[&"drive".into()].nodes[&"m".into()].edited, None);
+    let outcome =
+        Outcome { why: Why::Unsupported, failure, stamp, at_secs: world.now, limit: None };
+    link.blake3 = ContentHash::from(blake3::hash(url_file_text(url).as_bytes()));
+    row.products = BTreeMap::from([(product, link)]);
+    row.outcomes = BTreeMap::from([(Format::Pdf, outcome)]);
+    let at = Loc::Mirror(RelPath::new("drive/Ideas.url").unwrap());
+    world.local.entries.remove(&Loc::Mirror(RelPath::new("drive/Ideas.pdf").unwrap()));
+    let skipped = "S drive/Ideas.pdf";
+    let file = |size, mtime_secs| Some(LocalEntry::File { size, mtime_secs });
+    let cases = [
+        (file(3, 500), &[skipped][..]),
+        (None, &["R drive/Ideas.url", skipped]),
+        (file(4, 500), &["R drive/Ideas.url", skipped]),
+        (Some(LocalEntry::Dir), &["R drive/Ideas.url", skipped]),
+    ];
+    for (found, want) in cases {
+        match &found {
+            Some(entry) => _ = world.local.entries.insert(at.clone(), entry.clone()),
+            None => _ = world.local.entries.remove(&at),
+        }
+        assert_eq!(lines(&world.plan()), want, "{found:?}");
+    }
+    // Nothing is made for whom nothing stood: the export may only have failed.
+    let row = world.recorded.places.get_mut(&key("m")).unwrap();
+    row.outcomes.get_mut(&Format::Pdf).unwrap().why = Why::Forbidden;
+    world.local.entries.remove(&at);
+    assert_eq!(lines(&world.plan()), [skipped]);
+}
+
+/// A rebuilt manifest may know a file only by where it stood. Where it is lost, it comes
+/// back under the name it has now, and that is the end of it.
+#[test]
+fn what_is_lost_elsewhere_comes_back_under_its_name() {
+    let mut world = World::new();
+    world.add("f", None, "F", "folder");
+    world.add("a", Some("f"), "A", "docx");
+    world.run();
+    let at = |path: &str| Loc::Mirror(RelPath::new(path).unwrap());
+    world.local.entries.remove(&at("drive/F/A.docx"));
+    let row = world.recorded.places.get_mut(&key("a")).unwrap();
+    row.elsewhere.insert(Format::Docx.slot(), at("drive/old.docx"));
+    assert_eq!(world.run(), ["R drive/F/A.docx"]);
+    assert_eq!(world.files(), ["drive/F/A.docx"]);
+    assert_quiet(&mut world);
 }

@@ -18,6 +18,7 @@ mod read;
 mod record;
 mod rows;
 mod schema;
+mod sound;
 mod tidy;
 
 use std::io;

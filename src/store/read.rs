@@ -52,6 +52,16 @@ impl Still {
         Ok(Self::Copy(db, copy))
     }
 
+    /// A copy of the manifest, every page of which is what its checksum says.
+    pub(super) fn checked(path: &Path) -> Result<Self, StoreError> {
+        let mut still = Self::copy(path)?;
+        if let Self::Copy(db, _) = &mut still {
+            // False: it went back to an earlier moment that is whole, as after a crash.
+            db.check_integrity().map_err(|error| StoreError::redb("check", path, error))?;
+        }
+        Ok(still)
+    }
+
     pub(super) fn begin(&self, path: &Path) -> Result<ReadTransaction, StoreError> {
         let txn = match self {
             Self::ReadOnly(db) => db.begin_read(),

@@ -4,7 +4,7 @@ use super::*;
 
 #[cfg(unix)]
 #[test]
-fn modes_follow_the_umask_and_staged_files_are_private() {
+fn modes_follow_the_umask_and_unfinished_files_are_private() {
     use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -12,8 +12,11 @@ fn modes_follow_the_umask_and_staged_files_are_private() {
     fs::DirBuilder::new().create(place.temp.path().join("probe")).unwrap();
     let umask = mode(place.temp.path().join("probe"));
 
-    let sealed = place.sealed(b"hello");
-    assert_eq!(mode(place.state("staging").join(&sealed.name)), 0o600);
+    let mut staged = place.disk.stage().unwrap();
+    staged.write(b"hello").unwrap();
+    assert_eq!(mode(place.state("staging").join(&place.staging()[0])), 0o600);
+    let sealed = staged.seal().unwrap();
+    assert_eq!(mode(place.state("staging").join(&sealed.name)), 0o644 & umask);
     place.put("drive/a.docx", b"hello");
     assert_eq!(mode(place.path("drive/a.docx")), 0o644 & umask);
     assert_eq!(mode(place.path("drive")), 0o755 & umask);
