@@ -1,6 +1,6 @@
 //! Faults of the file system on purpose. Every call of `disk` and `store` that changes what
-//! is on the disk passes through [`Faults::run`], those that make it last also through
-//! [`Faults::fsync`]; without the `test-hooks` feature that is a plain call.
+//! is on the disk passes through `Faults::run`, those that make it last also through
+//! `Faults::fsync`; without the `test-hooks` feature that is a plain call.
 
 use std::io;
 
