@@ -134,11 +134,25 @@ impl Hook for Power {
             .into_iter()
             .filter_map(Result::ok)
             .find(|entry| walkdir::DirEntryExt::ino(entry) == inode);
-        match found {
-            Some(entry) => lasting.add(entry.path(), false),
-            None if root => lasting.add(&self.root, false),
+        let path = match found {
+            Some(entry) => entry.into_path(),
+            None if root => self.root.clone(),
             // It has no name: nobody finds it after the power cut.
-            None => {}
+            None => return,
+        };
+        let before = lasting.names(inode);
+        lasting.add(&path, false);
+        let after = lasting.names(inode);
+        // A rename lasts wholly: what has left this folder has come to the other one.
+        let left: BTreeSet<u64> =
+            before.values().filter(|it| !after.values().any(|now| now == *it)).copied().collect();
+        if left.is_empty() {
+            return;
+        }
+        for (moved, places) in Tree::of(&self.root).reached() {
+            for (folder, name) in places.into_iter().filter(|_| left.contains(&moved)) {
+                lasting.folders.entry(folder).or_default().insert(name, moved);
+            }
         }
     }
 }
