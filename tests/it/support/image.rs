@@ -20,17 +20,17 @@ pub enum Node {
 }
 
 impl Node {
-    /// What stands at `path` now.
-    pub fn at(path: &Path) -> Self {
-        let meta = path.symlink_metadata().unwrap();
+    /// What stands at `path` now; `None` where it has just gone.
+    pub fn at(path: &Path) -> Option<Self> {
+        let meta = path.symlink_metadata().ok()?;
         if meta.is_dir() {
-            Self::Folder
-        } else if meta.is_symlink() {
-            Self::Link(fs::read_link(path).unwrap())
-        } else {
-            let (bytes, mtime) = (Arc::new(fs::read(path).unwrap()), meta.modified().unwrap());
-            Self::File { bytes, mtime, mode: meta.mode() & 0o777 }
+            return Some(Self::Folder);
         }
+        if meta.is_symlink() {
+            return Some(Self::Link(fs::read_link(path).ok()?));
+        }
+        let (bytes, mtime) = (Arc::new(fs::read(path).ok()?), meta.modified().ok()?);
+        Some(Self::File { bytes, mtime, mode: meta.mode() & 0o777 })
     }
 }
 
@@ -40,7 +40,7 @@ impl Image {
         Self(
             walk.map(|entry| {
                 let path = entry.path().strip_prefix(root).unwrap().to_owned();
-                (path, Node::at(entry.path()))
+                (path, Node::at(entry.path()).expect("nobody is at work there"))
             })
             .collect(),
         )

@@ -149,9 +149,13 @@ impl Hook for Power {
         if left.is_empty() {
             return;
         }
-        for (moved, places) in Tree::of(&self.root).reached() {
-            for (folder, name) in places.into_iter().filter(|_| left.contains(&moved)) {
-                lasting.folders.entry(folder).or_default().insert(name, moved);
+        // Others are at work meanwhile: what goes just now is not looked at.
+        for entry in walkdir::WalkDir::new(&self.root).min_depth(1).into_iter().flatten() {
+            let moved = walkdir::DirEntryExt::ino(&entry);
+            let folder = entry.path().parent().and_then(|folder| folder.metadata().ok());
+            if let (true, Some(folder)) = (left.contains(&moved), folder) {
+                let names = lasting.folders.entry(folder.ino()).or_default();
+                names.insert(entry.file_name().to_owned(), moved);
             }
         }
     }
@@ -178,12 +182,11 @@ impl Tree {
             self.held.insert(inode, file);
         }
         if !meta.is_dir() {
-            self.leaves.insert(inode, Node::at(path));
+            self.leaves.extend(Node::at(path).map(|node| (inode, node)));
             return;
         }
         let mut names = Names::new();
-        for entry in fs::read_dir(path).unwrap() {
-            let entry = entry.unwrap();
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
             let Ok(meta) = entry.path().symlink_metadata() else { continue };
             names.insert(entry.file_name(), meta.ino());
             // Changes of names, times and modes are written in their order.
@@ -192,7 +195,8 @@ impl Tree {
             }
             // A link is made with its text; nothing else makes that last.
             if meta.is_symlink() {
-                self.leaves.insert(meta.ino(), Node::at(&entry.path()));
+                let link = Node::at(&entry.path());
+                self.leaves.extend(link.map(|link| (meta.ino(), link)));
             } else if deep {
                 self.add(&entry.path(), true);
             }
