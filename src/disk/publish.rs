@@ -19,6 +19,10 @@ pub(super) struct Owed {
     root: bool,
     /// `staging/parked` itself, for the same reason.
     parked: bool,
+    /// Something came into it.
+    parked_gained: bool,
+    /// Folders that something came into.
+    gained: BTreeSet<Loc>,
     /// Folders of the mirror that got a new folder.
     mirror: BTreeSet<String>,
     /// Folders below the trash; `""` is the trash itself.
@@ -39,7 +43,7 @@ impl Disk {
         self.replaceable(&parent, name, &label)?;
         self.faults
             .call(Op::Publish, &label, || staging.dir.rename(&sealed.name, &parent, name))?;
-        self.owe_root(&at);
+        self.owe_gain(&at);
         Ok(())
     }
 
@@ -56,7 +60,7 @@ impl Disk {
             beneath::rename_new((&staging.dir, &sealed.name), (&parent, name))
         });
         self.occupied(done, &parent, name, &label)?;
-        self.owe_root(&at);
+        self.owe_gain(&at);
         Ok(())
     }
 
@@ -84,7 +88,7 @@ impl Disk {
         });
         self.occupied(done, &to_dir, to_name, &to_label)?;
         self.owe_root(from);
-        self.owe_root(to);
+        self.owe_gain(to);
         Ok(())
     }
 
@@ -201,7 +205,7 @@ impl Disk {
             let _ = self.faults.call(Op::Remove, &temp_label, remove);
         }
         done?;
-        self.owe_root(&at);
+        self.owe_gain(&at);
         Ok(true)
     }
 
@@ -225,31 +229,45 @@ impl Disk {
 
     /// fsyncs folders so that renames in them last; with them the root, new folders and
     /// the trash, where something changed there. A folder that is gone needs none.
+    ///
+    /// Folders that something came into are first: after a power cut in between, what moved
+    /// must not be gone from its old place and not yet at its new one. Journals write both
+    /// at once; not every file system has one.
     pub fn sync_folders<'a>(
         &self,
         folders: impl IntoIterator<Item = &'a Loc>,
     ) -> Result<(), DiskError> {
         let owed = std::mem::take(&mut *self.owed.lock().expect("no panic while it is held"));
-        if owed.root {
-            self.sync_one(self.root()?, "", "")?;
-        }
-        if owed.parked {
-            self.sync_one(self.parked()?, "", PARKED)?;
-        }
-        let mut done = BTreeSet::new();
-        for at in folders {
-            let (base, path, label) = self.base(at)?;
-            if done.insert(at) {
-                self.sync_one(base, path.as_str(), label)?;
-            }
+        for path in &owed.trash {
+            self.sync_one(&self.state()?.dir, &format!("trash/{path}"), "")?;
         }
         for path in &owed.mirror {
             self.sync_one(self.root()?, path, "")?;
         }
-        for path in &owed.trash {
-            self.sync_one(&self.state()?.dir, &format!("trash/{path}"), "")?;
+        if owed.parked_gained {
+            self.sync_one(self.parked()?, "", PARKED)?;
+        }
+        let folders: BTreeSet<&Loc> = folders.into_iter().collect();
+        let (gained, lost): (Vec<&Loc>, Vec<&Loc>) =
+            folders.into_iter().partition(|at| owed.gained.contains(at));
+        for at in gained {
+            self.sync_at(at)?;
+        }
+        if owed.root {
+            self.sync_one(self.root()?, "", "")?;
+        }
+        for at in lost {
+            self.sync_at(at)?;
+        }
+        if owed.parked && !owed.parked_gained {
+            self.sync_one(self.parked()?, "", PARKED)?;
         }
         Ok(())
+    }
+
+    fn sync_at(&self, at: &Loc) -> Result<(), DiskError> {
+        let (base, path, label) = self.base(at)?;
+        self.sync_one(base, path.as_str(), label)
     }
 
     fn sync_one(&self, base: &Dir, path: &str, label: &str) -> Result<(), DiskError> {
@@ -259,6 +277,19 @@ impl Disk {
         };
         let label = format!("{label}{path}");
         self.faults.sync(Op::SyncFolder, &label, &dir, || beneath::sync(&dir))
+    }
+
+    /// Notes that something came to stand at `at`.
+    fn owe_gain(&self, at: &Loc) {
+        self.owe_root(at);
+        let mut owed = self.owed.lock().expect("no panic while it is held");
+        match at {
+            Loc::Mirror(path) => owed.gained.extend(path.parent().map(Loc::Mirror)),
+            Loc::Parked(path) => match path.parent() {
+                Some(parent) => _ = owed.gained.insert(Loc::Parked(parent)),
+                None => owed.parked_gained = true,
+            },
+        }
     }
 
     /// Notes that the folder of `at` is one that callers cannot name.

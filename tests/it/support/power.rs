@@ -143,19 +143,13 @@ impl Hook for Power {
         let before = lasting.names(inode);
         lasting.add(&path, false);
         let after = lasting.names(inode);
-        // A rename lasts wholly: what has left this folder has come to the other one.
-        let left: BTreeSet<u64> =
-            before.values().filter(|it| !after.values().any(|now| now == *it)).copied().collect();
-        if left.is_empty() {
-            return;
-        }
-        // Others are at work meanwhile: what goes just now is not looked at.
-        for entry in walkdir::WalkDir::new(&self.root).min_depth(1).into_iter().flatten() {
-            let moved = walkdir::DirEntryExt::ino(&entry);
-            let folder = entry.path().parent().and_then(|folder| folder.metadata().ok());
-            if let (true, Some(folder)) = (left.contains(&moved), folder) {
-                let names = lasting.folders.entry(folder.ino()).or_default();
-                names.insert(entry.file_name().to_owned(), moved);
+        // What has come here and lasts is no longer where it was. The other way round it is
+        // not taken for granted: what has left a folder may be nowhere.
+        let came: BTreeSet<u64> =
+            after.values().filter(|it| !before.values().any(|old| old == *it)).copied().collect();
+        for (folder, names) in &mut lasting.folders {
+            if *folder != inode {
+                names.retain(|_, it| !came.contains(it));
             }
         }
     }
