@@ -322,23 +322,32 @@ pub fn damaged_blocks(
 }
 
 /// Folders in which open intents changed something, up to the top: synced before what
-/// [`settle()`] found is recorded.
+/// [`settle()`] found is recorded. The disk is told of those that have no such name: the
+/// trash, the parking, the root.
 ///
 /// # Errors
 /// Where the disk cannot be looked at.
 pub fn folders_of(disk: &Disk, intents: &[(u64, Intent)]) -> Result<BTreeSet<Loc>, DiskError> {
     let mut folders = BTreeSet::new();
     for (_, intent) in intents {
-        let places = match &intent.act {
-            Act::Publish { to, .. } | Act::Link { to, .. } => vec![Loc::Mirror(to.clone())],
-            Act::Move { from, to } => vec![from.clone(), to.clone()],
-            Act::Trash { from, .. } | Act::Remove { from } => vec![from.clone()],
+        let (from, to) = match &intent.act {
+            Act::Publish { to, .. } | Act::Link { to, .. } => (None, Some(Loc::Mirror(to.clone()))),
+            Act::Move { from, to } => (Some(from.clone()), Some(to.clone())),
+            Act::Trash { from, to } => {
+                disk.doubt_trash(to);
+                (Some(from.clone()), None)
+            }
+            Act::Remove { from } => (Some(from.clone()), None),
         };
-        for place in places {
+        disk.doubt_rename(from.as_ref(), to.as_ref());
+        for (place, is_new) in from.map(|it| (it, false)).into_iter().chain(to.map(|it| (it, true)))
+        {
             let mut up = place.parent();
             while let Some(folder) = up {
                 up = folder.parent();
                 if disk.look(&folder)? == Some(LocalEntry::Dir) {
+                    // It may have been made for what came into it.
+                    disk.doubt_rename(None, Some(&folder).filter(|_| is_new));
                     folders.insert(folder);
                 }
             }

@@ -292,6 +292,25 @@ impl Disk {
         }
     }
 
+    /// What an earlier process renamed may be in memory only: the next
+    /// [`Disk::sync_folders`] makes it last.
+    pub fn doubt_rename(&self, from: Option<&Loc>, to: Option<&Loc>) {
+        if let Some(from) = from {
+            self.owe_root(from);
+        }
+        if let Some(to) = to {
+            self.owe_gain(to);
+        }
+        self.owed.lock().expect("no panic while it is held").root = true;
+    }
+
+    /// The same of a place in the trash, with the folders on the way to it.
+    pub fn doubt_trash(&self, place: &str) {
+        let above = place.match_indices('/').map(|(at, _)| place[..at].to_owned());
+        let folders = std::iter::once(String::new()).chain(above);
+        self.owed.lock().expect("no panic while it is held").trash.extend(folders);
+    }
+
     /// Notes that the folder of `at` is one that callers cannot name.
     pub(super) fn owe_root(&self, at: &Loc) {
         let (Loc::Mirror(path) | Loc::Parked(path)) = at;

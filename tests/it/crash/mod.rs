@@ -12,6 +12,7 @@ mod power;
 mod scenes;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::image::Image;
@@ -38,6 +39,8 @@ struct Scene {
     fetches: usize,
     /// Steps of the run.
     steps: usize,
+    /// What the disk holds for good, where a process died and the machine did not.
+    before_death: Option<Arc<Power>>,
 }
 
 impl Scene {
@@ -46,7 +49,17 @@ impl Scene {
         let before = Image::of(mirror.folder());
         let after = mirror.snapshot();
         let trash = BTreeMap::new();
-        let mut scene = Self { name, tenant, mirror, before, after, trash, fetches: 0, steps: 0 };
+        let mut scene = Self {
+            name,
+            tenant,
+            mirror,
+            before,
+            after,
+            trash,
+            fetches: 0,
+            steps: 0,
+            before_death: None,
+        };
         let power = Power::of(&scene.mirror.path(""), None);
         scene.run(power.faults()).await.success();
         scene.after = scene.mirror.snapshot();
@@ -57,7 +70,8 @@ impl Scene {
     }
 
     /// Begins again.
-    fn reset(&self) {
+    fn reset(&mut self) {
+        self.before_death = None;
         self.before.put(self.mirror.folder());
     }
 
@@ -75,13 +89,21 @@ impl Scene {
     /// `false`: the run ended before.
     async fn cut(&mut self, step: usize, loss: Loss) -> Option<String> {
         let root = self.mirror.path("");
-        let power = Power::of(&root, Some(step));
+        let power = match self.before_death.take() {
+            Some(before) => before.after(Some(step)),
+            None => Power::of(&root, Some(step)),
+        };
         self.run(power.faults()).await;
         if !power.is_gone() {
             return None;
         }
+        let only_died = matches!(loss, Loss::Nothing);
         let image = power.image(loss);
-        image.put(&root);
+        if only_died {
+            self.before_death = Some(power.clone());
+        } else {
+            image.put(&root);
+        }
         Some(format!("{}\n{}", power.told(), image.names()))
     }
 

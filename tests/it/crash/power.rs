@@ -16,7 +16,8 @@ async fn long_a_run_that_dies_is_finished_by_the_next() {
         let mut cases = 0;
         for step in steps(&scene, 23) {
             scene.reset();
-            let Some(told) = scene.cut(step, Loss::Nothing).await else { break };
+            // The number of steps differs a little from run to run.
+            let Some(told) = scene.cut(step, Loss::Nothing).await else { continue };
             let case = format!("step {step} of {}\n{told}", scene.steps);
             scene.recovers(&case).await;
             cases += 1;

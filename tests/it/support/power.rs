@@ -74,6 +74,14 @@ impl Power {
         })
     }
 
+    /// The same for the next process, where the first one only died: what it left in memory
+    /// may still be lost.
+    pub fn after(&self, last: Option<usize>) -> Arc<Self> {
+        let next = Self::of(&self.root, last);
+        *next.lasting.lock().unwrap() = std::mem::take(&mut *self.lasting.lock().unwrap());
+        next
+    }
+
     pub fn faults(self: &Arc<Self>) -> Faults {
         Faults::hooked(self.clone())
     }
