@@ -20,6 +20,9 @@ use feishu_mirror::sim::Effect;
 use oracle::Oracle;
 use world::{Act, World};
 
+/// Makes every plan twice, with and without what is quiet.
+const PLANS: &str = "FEISHU_MIRROR_TEST_PLANS";
+
 /// Stories that once found a bug: seed and prune rule.
 const REGRESSIONS: [(u64, &str); 0] = [];
 
@@ -108,7 +111,10 @@ async fn trouble(mirror: &mut Mirror, world: &World, trouble: Trouble) -> Result
                 let call = calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
                 (call == nth).then(|| std::io::Error::from(std::io::ErrorKind::StorageFull))
             });
+            // A plan that is made twice would see two disks.
+            let twice = mirror.vars.remove(PLANS);
             mirror.sync().await;
+            mirror.vars.extend(twice.map(|value| (PLANS.to_owned(), value)));
         }
     }
     mirror.faults = Faults::default();
