@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::image::Image;
-use crate::support::power::{Loss, Power};
+use crate::support::power::{End, Loss, Power};
 use crate::support::{Mirror, Run, Snapshot};
 use feishu_mirror::faults::Faults;
 use feishu_mirror::model::recorded::PlaceState;
@@ -60,7 +60,7 @@ impl Scene {
             steps: 0,
             before_death: None,
         };
-        let power = Power::of(&scene.mirror.path(""), None);
+        let power = Power::of(&scene.mirror.path(""), End::Never);
         scene.run(power.faults()).await.success();
         scene.after = scene.mirror.snapshot();
         scene.trash = scene.trash_now();
@@ -88,10 +88,15 @@ impl Scene {
     /// A run during which the power goes at `step`; then the disk is as `loss` leaves it.
     /// `false`: the run ended before.
     async fn cut(&mut self, step: usize, loss: Loss) -> Option<String> {
+        self.cut_when(End::At(step), loss).await
+    }
+
+    /// The same at another moment.
+    async fn cut_when(&mut self, end: End, loss: Loss) -> Option<String> {
         let root = self.mirror.path("");
         let power = match self.before_death.take() {
-            Some(before) => before.after(Some(step)),
-            None => Power::of(&root, Some(step)),
+            Some(before) => before.after(end),
+            None => Power::of(&root, end),
         };
         self.run(power.faults()).await;
         if !power.is_gone() {

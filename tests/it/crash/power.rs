@@ -1,8 +1,9 @@
 //! The power goes.
 
-use super::{Loss, Scene, scenes};
+use super::{End, Loss, Scene, scenes};
 use crate::support::dice::Dice;
 use crate::support::scale;
+use feishu_mirror::faults::Op;
 
 /// Every step, or with `FEISHU_MIRROR_LONG=1` unset one in so many.
 fn steps(scene: &Scene, one_in: usize) -> impl Iterator<Item = usize> + use<> {
@@ -102,4 +103,18 @@ async fn a_folder_parked_when_the_power_went_comes_back() {
         assert_eq!(scene.mirror.read("drive/One/in two.txt"), b"two");
     }
     assert!(seen > 2, "{seen}");
+}
+
+/// A run is killed just after it moved something into the trash, and the power goes while
+/// the next one brings things in line: what was thrown away is still in the trash.
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_run_threw_away_is_not_lost_in_a_power_cut() {
+    let mut scene = scenes::busy().await;
+    // The next run settles what is open before anything else.
+    for step in 8..32 {
+        scene.reset();
+        scene.cut_when(End::After(Op::Trash), Loss::Nothing).await.expect("it is killed");
+        let told = scene.cut(step, Loss::All).await.expect("the power goes");
+        scene.recovers(&format!("killed, then step {step}\n{told}")).await;
+    }
 }

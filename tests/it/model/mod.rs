@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use crate::support::dice::Dice;
-use crate::support::power::{Loss, Power};
+use crate::support::power::{End, Loss, Power};
 use crate::support::{Mirror, SOURCES, scale, tenant};
 use feishu_mirror::faults::Faults;
 use feishu_mirror::sim::Effect;
@@ -97,7 +97,7 @@ async fn trouble(mirror: &mut Mirror, world: &World, trouble: Trouble) -> Result
             world.tenant.calm();
         }
         Trouble::Power(step, loss) => {
-            let power = Power::of(&root, Some(step));
+            let power = Power::of(&root, End::At(step));
             mirror.faults = power.faults();
             mirror.sync().await;
             if power.is_gone() {

@@ -29,12 +29,22 @@ pub struct Power {
     root: PathBuf,
     /// Steps made.
     steps: AtomicUsize,
-    /// The step that is not made any more; `None`: all are.
-    last: Option<usize>,
+    /// When it goes.
+    end: End,
     gone: AtomicBool,
     lasting: Mutex<Tree>,
     /// What was done, for the story's end.
     told: Mutex<Vec<String>>,
+}
+
+/// When the power goes.
+#[derive(Clone, Copy)]
+pub enum End {
+    Never,
+    /// The step that is not made any more (from 0).
+    At(usize),
+    /// The first step after one of this kind.
+    After(Op),
 }
 
 /// What the disk lost.
@@ -61,13 +71,12 @@ struct Tree {
 }
 
 impl Power {
-    /// Records what is done to the mirror at `root`, whose state folder is inside; the
-    /// power goes at step `last` (from 0).
-    pub fn of(root: &Path, last: Option<usize>) -> Arc<Self> {
+    /// Records what is done to the mirror at `root`, whose state folder is inside.
+    pub fn of(root: &Path, end: End) -> Arc<Self> {
         Arc::new(Self {
             root: root.to_owned(),
             steps: AtomicUsize::new(0),
-            last,
+            end,
             gone: AtomicBool::new(false),
             lasting: Mutex::new(Tree::of(root)),
             told: Mutex::default(),
@@ -76,8 +85,8 @@ impl Power {
 
     /// The same for the next process, where the first one only died: what it left in memory
     /// may still be lost.
-    pub fn after(&self, last: Option<usize>) -> Arc<Self> {
-        let next = Self::of(&self.root, last);
+    pub fn after(&self, end: End) -> Arc<Self> {
+        let next = Self::of(&self.root, end);
         *next.lasting.lock().unwrap() = std::mem::take(&mut *self.lasting.lock().unwrap());
         next
     }
@@ -123,11 +132,20 @@ impl Hook for Power {
             return None;
         }
         let step = self.steps.fetch_add(1, Ordering::SeqCst);
-        if self.last.is_some_and(|last| step >= last) {
+        let mut told = self.told.lock().unwrap();
+        let is_over = match self.end {
+            End::Never => false,
+            End::At(last) => step >= last,
+            End::After(last) => {
+                let kind = format!(": {last:?} ");
+                told.last().is_some_and(|step| step.contains(&kind))
+            }
+        };
+        if is_over {
             self.gone.store(true, Ordering::SeqCst);
             return gone();
         }
-        self.told.lock().unwrap().push(format!("{step}: {op:?} {path}"));
+        told.push(format!("{step}: {op:?} {path}"));
         None
     }
 
