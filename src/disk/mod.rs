@@ -25,10 +25,10 @@ use std::sync::{Arc, Mutex};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
+use crate::faults::{Faults, Op};
 use crate::model::RelPath;
 use crate::model::recorded::Loc;
 
-pub use crate::faults::{Faults, Op};
 pub use error::DiskError;
 pub use partial::Validators;
 pub use staging::{Sealed, Staged};

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 
 use crate::support::{Mirror, Run, SOURCES, scale, tenant};
-use feishu_mirror::disk::{Faults, Op};
+use feishu_mirror::faults::{Faults, Op};
 use feishu_mirror::sim::{Item, Tenant};
 use feishu_mirror::store::{self, Store};
 
